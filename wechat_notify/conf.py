@@ -1,8 +1,8 @@
 """The ``WECHAT_NOTIFY`` setting, read when asked and never cached, so ``override_settings`` works.
 
-    from wechat_notify.conf import settings
-    settings.CONCURRENCY
-    settings.account("default").app_id
+from wechat_notify.conf import settings
+settings.CONCURRENCY
+settings.account("default").app_id
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ class Rate:
 
 
 class Settings:
-    """Typed view of ``settings.WECHAT_NOTIFY``. A wrong value raises ``InvalidSettings`` when read."""
+    """Typed view of ``WECHAT_NOTIFY``. A wrong value raises ``InvalidSettings`` when read."""
 
     def raw(self) -> Mapping[str, Any]:
         """The project's own dict, unchecked; empty where the setting is absent."""
@@ -145,7 +145,7 @@ class Settings:
 
     @property
     def LEASE(self) -> float:
-        """Seconds; longer than connect and read timeout together, or no row could be sent in time."""
+        """Seconds; longer than both timeouts together, or no row could be sent in time."""
         value = self._get("LEASE")
         if not _is_positive(value) or value <= sum(self.TIMEOUT):
             raise InvalidSettings(

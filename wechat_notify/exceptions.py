@@ -9,10 +9,11 @@
 
     WeChatNotifyError
       ├ TemplateNotFound              register, sync or activate the template
+      ├ BindingConflict               the openid belongs to somebody else
       ├ InvalidData                   fix the values: all problems at once, by field
-      ├ TransportError                the network failed; ``maybe_sent`` says whether WeChat may have got it
+      ├ TransportError                no answer; ``maybe_sent``: WeChat may have got it
       └ WeChatError                   WeChat said no: errcode, errmsg, rid, cause, next_step
-          └ TokenError                … at the token endpoint: nothing can be sent until it is mended
+          └ TokenError                … at the token endpoint: nothing can be sent
 
 Misconfiguration stays outside ``WeChatNotifyError`` on purpose: a site that catches the app's
 errors around a send must not swallow a wrong deployment.
@@ -43,6 +44,10 @@ class WeChatNotifyError(Exception):
 
 class TemplateNotFound(WeChatNotifyError, LookupError):
     """No active template has this name on this account."""
+
+
+class BindingConflict(WeChatNotifyError):
+    """This openid is already bound to another user. It is never moved silently."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ Data: TypeAlias = Mapping[str, Any]
 """Template data as a caller writes it: ``{"thing1": "…"}`` or ``{"thing1": {"value": "…"}}``."""
 
 DataSource: TypeAlias = Data | Callable[[Any], Data]
-"""Data for everybody, or a function of the recipient (a user, or an openid where there is no user)."""
+"""Data for everybody, or a function of the recipient: a user, or an openid without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+from django.core import checks
+from django.utils.translation import gettext_lazy as _
+
+
+class WeChatNotifyConfig(AppConfig):
+    name = "wechat_notify"
+    verbose_name = _("WeChat notifications")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from .checks import check_settings
+        from .triggers import connect
+
+        checks.register(check_settings, "wechat_notify")
+        connect()

@@ -1,0 +1,124 @@
+"""The contract of a backend: the way out for messages. Written so that a stranger can add one."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, NoReturn
+
+from django.core.checks import CheckMessage
+
+from wechat_notify.conf import AccountConfig
+from wechat_notify.exceptions import ConfigurationError, InvalidSettings
+from wechat_notify.types import Follower, RemoteTemplate, SendResult, TemplateMessage
+from wechat_notify.wechat.client import FollowerPage, QRCode, Quota
+
+
+class BaseBackend:
+    """One account's way out. Subclass it, define ``send``, and name it in ``BACKEND``.
+
+    ::
+
+        class MyBackend(BaseBackend):
+            option_names = frozenset({"colour"})
+
+            def send(self, message):
+                ...
+                return SendResult(Outcome.ACCEPTED, 0, "ok", msgid=1)
+
+    **Life.** One instance a process and account, made when first needed and again when the
+    account's settings change or the process forks; ``close`` ends it. ``__init__`` must not
+    touch the network. It raises ``ConfigurationError`` where it cannot be made at all; what
+    else is wrong with the settings ``check`` says, in ``manage.py check`` and before the first
+    message: where it finds an error, nothing is sent.
+
+    **Threads.** ``send`` is called from as many threads at once as ``CONCURRENCY`` says. It must
+    not use the ORM, and it must return for every message: what happens to one recipient is a
+    ``SendResult``, never an exception. An exception means that the backend itself is broken.
+
+    **Outcomes.** ACCEPTED only if the other side said so. NOT_SENT only if the message cannot have
+    left; UNKNOWN if it may have. With an ``errcode`` of WeChat's the delivery policy treats the
+    row as ``wechat/errors.py`` says, so a backend that has none leaves it None.
+
+    **Options.** The account's ``OPTIONS`` are in ``self.options``; one that ``option_names`` does
+    not list is refused with the account's alias in the complaint.
+
+    **Beyond sending.** ``supports_templates``, ``supports_users``, ``supports_qrcodes`` and
+    ``supports_diagnosis`` say which of the other methods work. The rest raise
+    ``ConfigurationError``. Those that work raise ``WeChatError`` or ``TransportError``.
+    """
+
+    option_names: ClassVar[frozenset[str]] = frozenset()
+
+    supports_templates: ClassVar[bool] = False
+    """get_templates, add_template, delete_template"""
+    supports_users: ClassVar[bool] = False
+    """get_user, get_users, get_followers"""
+    supports_qrcodes: ClassVar[bool] = False
+    """create_qrcode"""
+    supports_diagnosis: ClassVar[bool] = False
+    """get_quota, get_request"""
+
+    def __init__(self, account: AccountConfig) -> None:
+        self.account = account
+        self.options = account.options
+        unknown = sorted(set(account.options) - self.option_names)
+        if unknown:
+            known = ", ".join(sorted(self.option_names)) or "none"
+            raise InvalidSettings(
+                f'WECHAT_NOTIFY account "{account.alias}": {type(self).__name__} has no option '
+                f"{', '.join(map(repr, unknown))} (it knows: {known})."
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self.account.alias!r}>"
+
+    def send(self, message: TemplateMessage) -> SendResult:
+        """Send one message to one person, now, and say what is known of it."""
+        raise NotImplementedError(f"{type(self).__name__} must define send().")
+
+    def check(self) -> list[CheckMessage]:
+        """What is wrong with the account's settings, as Django's system checks say it."""
+        return []
+
+    def close(self) -> None:
+        """Let go of connections and the like. The backend is not used afterwards."""
+
+    def get_templates(self) -> list[RemoteTemplate]:
+        """Every template that the account has."""
+        self._unsupported("list templates")
+
+    def add_template(self, short_id: str, keywords: Iterable[str] = ()) -> str:
+        """Add a template of the platform's library to the account; its template id comes back."""
+        self._unsupported("add templates")
+
+    def delete_template(self, template_id: str) -> None:
+        """Delete a template from the account on the platform."""
+        self._unsupported("delete templates")
+
+    def get_user(self, openid: str) -> Follower:
+        """Whether one person follows the account."""
+        self._unsupported("look up people")
+
+    def get_users(self, openids: Iterable[str]) -> list[Follower]:
+        """The same for up to 100 people."""
+        self._unsupported("look up people")
+
+    def get_followers(self, next_openid: str = "") -> FollowerPage:
+        """One page of the openids of those who follow, after ``next_openid``, or the first one."""
+        self._unsupported("list followers")
+
+    def create_qrcode(self, scene: str, expire_seconds: int) -> QRCode:
+        """A temporary QR code; whoever scans it reaches the account with ``scene``."""
+        self._unsupported("make QR codes")
+
+    def get_quota(self) -> Quota:
+        """Today's quota of template messages."""
+        self._unsupported("look up its quota")
+
+    def get_request(self, rid: str) -> dict[str, Any]:
+        """What the platform recorded of one request, by the rid of a refusal."""
+        self._unsupported("look up requests")
+
+    def _unsupported(self, what: str) -> NoReturn:
+        raise ConfigurationError(
+            f'The backend {type(self).__name__} of WECHAT_NOTIFY account "{self.account.alias}" '
+            f"cannot {what}."
+        )

@@ -1,0 +1,94 @@
+"""What follows from results besides the rows themselves: marks, pauses, signals, in batches."""
+
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from django.utils import timezone
+
+from ..models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from ..signals import message_failed, message_sent
+from ..types import SendResult
+from .outbox import Claimed, database
+from .policy import Decision
+
+logger = logging.getLogger(__name__)
+
+Status = SendLog.Status
+
+SIGNALS = {Status.SENT: message_sent, Status.FAILED: message_failed}
+
+
+@dataclass(slots=True)
+class _Unreachable:
+    openids: list[str]
+    known_at: datetime
+
+
+class Aftermath:
+    """Collects while results come in; ``carry_out`` runs after they are written."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._unreachable: dict[tuple[str, int], _Unreachable] = {}
+        self._paused: dict[int, int] = {}
+        self._told: dict[tuple[Status, datetime], list[int]] = defaultdict(list)
+
+    def add(self, row: Claimed, template_pk: int, decision: Decision, result: SendResult) -> None:
+        errcode = result.errcode or 0
+        if decision.unreachable:
+            marked = self._unreachable.setdefault(
+                (row.account, errcode), _Unreachable([], row.claimed_at)
+            )
+            marked.openids.append(row.openid)
+            marked.known_at = min(marked.known_at, row.claimed_at)
+        if decision.pauses_template:
+            self._paused[template_pk] = errcode
+        signal = SIGNALS.get(decision.status)
+        if signal is not None and signal.has_listeners(SendLog):
+            self._told[decision.status, row.claimed_at].append(row.pk)
+
+    def carry_out(self) -> None:
+        """Mark bindings, pause templates, tell listeners. Constant queries a batch."""
+        for (account, errcode), marked in self._unreachable.items():
+            mark_unreachable(account, marked.openids, errcode, known_at=marked.known_at)
+        for template_pk, errcode in self._paused.items():
+            pause_template(template_pk, errcode)
+        told = self._told
+        self._clear()
+        for (status, claimed_at), pks in told.items():
+            _tell(status, claimed_at, pks)
+
+
+def mark_unreachable(account: str, openids: list[str], errcode: int, *, known_at: datetime) -> None:
+    """These people do not follow any more, unless newer news says that they do."""
+    older = Q(follow_changed_at__isnull=True) | Q(follow_changed_at__lt=known_at)
+    OpenIDBinding.objects.filter(older, account=account, openid__in=openids).update(
+        subscribed=False, unreachable_errcode=errcode, follow_changed_at=known_at
+    )
+
+
+def pause_template(template_pk: int, errcode: int) -> None:
+    """Nothing more goes out with this template until somebody resumes it."""
+    using = database().alias
+    MessageTemplate.objects.using(using).filter(pk=template_pk, paused_at__isnull=True).update(
+        paused_at=timezone.now(), pause_errcode=errcode
+    )
+    theirs = Notification.objects.using(using).filter(template_id=template_pk).values("pk")
+    SendLog.objects.using(using).waiting().filter(notification_id__in=theirs).update(due_at=None)
+    logger.warning("Template %d is paused: errcode %d.", template_pk, errcode)
+
+
+def _tell(status: Status, claimed_at: datetime, pks: list[int]) -> None:
+    # Only rows whose result is really ours: one that another worker took over is its to tell.
+    logs = SendLog.objects.using(database().alias).filter(
+        pk__in=pks, status=status, claimed_at=claimed_at
+    )
+    for log in logs.select_related("notification__template", "user", "binding"):
+        for receiver, error in SIGNALS[status].send_robust(SendLog, log=log):
+            if isinstance(error, Exception):
+                logger.error("A receiver failed: %r", receiver, exc_info=error)

@@ -1,0 +1,131 @@
+"""What a caller wants to say, checked and turned into what a notification stores."""
+
+import logging
+import warnings
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ..conf import settings
+from ..exceptions import InvalidData, Problem
+from ..models import MessageTemplate, Notification
+from ..wechat.fields import NOT_SHOWN
+from ..wechat.values import normalise
+
+logger = logging.getLogger(__name__)
+
+_told: set[tuple[str, str]] = set()
+
+
+class NotShownWarning(UserWarning):
+    """Something in the data is accepted but WeChat no longer shows it."""
+
+
+def wire_data(template: MessageTemplate, data: Any) -> tuple[dict[str, Any], list[Problem]]:
+    """``data`` as it will be sent with ``template``, and everything that is wrong with it."""
+    tell_not_shown(template, data)
+    return normalise(template.fields, data, trim=settings.INVALID_DATA == "trim")
+
+
+def tell_not_shown(template: MessageTemplate, data: Any) -> None:
+    """Warn, once for each template, of what people will not see.
+
+    ``first`` and ``remark`` are filtered out since 2023-05-04, colours are no longer documented
+    (WECHAT.md 2.4). Both are still accepted.
+    """
+    if not isinstance(data, Mapping):
+        return
+    hidden = sorted(NOT_SHOWN & data.keys())
+    if any(isinstance(value, Mapping) and "color" in value for value in data.values()):
+        hidden.append("color")
+    for name in hidden:
+        if (template.name, name) not in _told:
+            _told.add((template.name, name))
+            warnings.warn(
+                f"Template {template.name!r}: WeChat accepts {name!r} but no longer shows it.",
+                NotShownWarning,
+                stacklevel=4,
+            )
+
+
+def link_problems(url: Any, miniprogram: Any) -> list[Problem]:
+    """What is wrong with where a tap on the card should lead."""
+    problems = []
+    length = Notification._meta.get_field("url").max_length or 0
+    if not isinstance(url, str):
+        problems.append(Problem("url", _("must be a text"), url))
+    elif len(url) > length:
+        problems.append(Problem("url", _("is longer than %d characters") % length, url))
+    elif url and urlsplit(url).scheme not in ("", "http", "https"):
+        problems.append(Problem("url", _("must start with http:// or https://"), url))
+    if miniprogram is not None and not _is_miniprogram(miniprogram):
+        problems.append(
+            Problem("miniprogram", _('must be {"appid": "…", "pagepath": "…"}'), miniprogram)
+        )
+    return problems
+
+
+def _is_miniprogram(value: Any) -> bool:
+    if not isinstance(value, Mapping) or set(value) - {"appid", "pagepath"}:
+        return False
+    texts = isinstance(value.get("appid"), str) and isinstance(value.get("pagepath", ""), str)
+    return texts and bool(value["appid"])
+
+
+def time_problems(send_at: Any, expires_at: Any) -> list[Problem]:
+    """What is wrong with when it should go out."""
+    problems = []
+    for name, value in (("send_at", send_at), ("expires_at", expires_at)):
+        if value is None:
+            continue
+        if not isinstance(value, datetime):
+            problems.append(Problem(name, _("must be a datetime"), value))
+        elif timezone.is_naive(value):
+            problems.append(Problem(name, _("must be aware: it has no time zone"), value))
+    if not problems and send_at and expires_at and expires_at <= send_at:
+        problems.append(Problem("expires_at", _("must be later than send_at"), expires_at))
+    return problems
+
+
+def absolute_url(url: str) -> str:
+    """A link with scheme and host, since WeChat opens nothing else.
+
+    A relative one is put behind ``SITE_URL``, or the current Site's domain where
+    ``django.contrib.sites`` is installed.
+    """
+    if not url or urlsplit(url).scheme:
+        return url
+    if url.startswith("//"):
+        return f"https:{url}"
+    base = settings.SITE_URL or _current_site()
+    if not base:
+        logger.warning(
+            "The link %r has no host, so WeChat cannot open it. "
+            'Set WECHAT_NOTIFY["SITE_URL"] to your site, such as "https://school.example".',
+            url,
+        )
+        return url
+    return f"{base}/{url.lstrip('/')}"
+
+
+def _current_site() -> str:
+    if not apps.is_installed("django.contrib.sites"):
+        return ""
+    try:
+        site_model: Any = apps.get_app_config("sites").get_model("Site")
+        return f"https://{site_model.objects.get_current().domain}"
+    except Exception:  # noqa: BLE001
+        # No SITE_ID, no row: as many errors as ways to leave Sites half set up, and none of them
+        # is a reason not to send.
+        return ""
+
+
+def require(problems: list[Problem], template: MessageTemplate) -> None:
+    """Raise ``InvalidData`` with all of them, if there are any."""
+    if problems:
+        raise InvalidData(problems, template=template.name)

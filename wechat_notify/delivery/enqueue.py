@@ -1,0 +1,188 @@
+"""Writing a notification's rows: by the database itself where it can, else in chunks."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import Case, DateTimeField, Exists, F, OuterRef, QuerySet, Value, When
+from django.db.models.expressions import Combinable
+from django.utils import timezone
+
+from ..exceptions import InvalidData, Problem
+from ..models import Notification, OpenIDBinding, SendLog
+from . import outbox
+from .recipients import (
+    CHUNK,
+    NOT_BOUND,
+    NOT_FOLLOWING,
+    OTHER_ACCOUNT,
+    Target,
+    can_be_subquery,
+    is_queryset_of,
+    targets,
+)
+
+Status = SendLog.Status
+
+OwnData = Callable[[Target], tuple[dict[str, Any], list[Problem]]]
+"""A recipient's own wire data, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row to write: to whom, its own data, and the row it repeats."""
+
+    target: Target
+    data: dict[str, Any] | None = None
+    reason: str = ""
+    resend_of: int | None = None
+
+
+def write_rows(
+    notification: Notification,
+    users: Any,
+    *,
+    own_data: OwnData | None = None,
+    skip_invalid: bool = False,
+    reason: str = "",
+) -> None:
+    """Write one row for each openid of each recipient. Call inside a transaction.
+
+    ``own_data`` gives each recipient data of its own; without it all share the notification's,
+    and a QuerySet of users or bindings never becomes Python objects. ``reason`` skips everybody.
+    Raises ``InvalidData`` with the problems of all recipients, unless ``skip_invalid`` turns each
+    of them into a row that says why.
+    """
+    if own_data is None and _set_based(users):
+        _insert_select(notification, users, reason)
+        return
+    found = targets(users, notification.template.account)
+    if own_data is None:
+        insert(notification, (Row(target, reason=reason) for target in found))
+    else:
+        problems: list[Problem] = []
+        insert(notification, _with_own_data(found, own_data, skip_invalid, problems))
+        if problems:
+            raise InvalidData(problems, template=notification.template.name)
+
+
+def insert(notification: Notification, rows: Iterable[Row]) -> None:
+    """Write rows in chunks; memory holds one chunk."""
+    using = outbox.database().alias
+    due = due_at(notification)
+    iterator = iter(rows)
+    while chunk := [_log(notification, due, row) for row in islice(iterator, CHUNK)]:
+        SendLog.objects.using(using).bulk_create(chunk)
+
+
+def due_at(notification: Notification) -> datetime | None:
+    """When a new row of this notification is due. None: parked until somebody resumes it."""
+    if notification.template.paused_at or notification.paused_at:
+        return None
+    return notification.send_at or timezone.now()
+
+
+def _with_own_data(
+    found: Iterator[Target], own_data: OwnData, skip_invalid: bool, problems: list[Problem]
+) -> Iterator[Row]:
+    """Rows with their data. After the first bad one, with nothing skipped, only problems matter."""
+    for target in found:
+        if target.reason:
+            yield Row(target)
+            continue
+        data, wrong = own_data(target)
+        if wrong and skip_invalid:
+            yield Row(target, reason="; ".join(str(problem) for problem in wrong))
+        elif wrong:
+            problems += wrong
+        elif not problems:
+            yield Row(target, data)
+
+
+def _log(notification: Notification, due: datetime | None, row: Row) -> SendLog:
+    target = row.target
+    reason = row.reason or target.reason
+    return SendLog(
+        notification=notification,
+        account=notification.template.account,
+        user=target.user,
+        binding=target.binding,
+        openid=target.openid,
+        data=row.data,
+        status=Status.SKIPPED if reason else Status.PENDING,
+        errmsg=reason[: outbox.ERRMSG_LENGTH],
+        due_at=None if reason else due,
+        resend_of_id=row.resend_of,
+    )
+
+
+# -- set-based --------------------------------------------------------------------------------
+
+
+def _set_based(users: Any) -> bool:
+    return (
+        is_queryset_of(users, get_user_model()) or is_queryset_of(users, OpenIDBinding)
+    ) and can_be_subquery(users, outbox.database().alias)
+
+
+def _insert_select(notification: Notification, users: QuerySet[Any], reason: str) -> None:
+    using = outbox.database().alias
+    account = notification.template.account
+    chosen = users.order_by().values("pk")
+    bindings = OpenIDBinding.objects.using(using)
+    if is_queryset_of(users, OpenIDBinding):
+        chosen_bindings = bindings.filter(pk__in=chosen)
+        elsewhere = chosen_bindings.exclude(account=account)
+        _copy(elsewhere, notification, _of_binding(notification, OTHER_ACCOUNT))
+    else:
+        chosen_bindings = bindings.filter(user_id__in=chosen)
+        bound = Exists(bindings.filter(account=account, user_id=OuterRef("pk")))
+        unbound = get_user_model()._base_manager.using(using).filter(~bound, pk__in=chosen)
+        _copy(unbound, notification, _skipped(F("pk"), reason or NOT_BOUND))
+    _copy(chosen_bindings.filter(account=account), notification, _of_binding(notification, reason))
+
+
+def _copy(rows: QuerySet[Any], notification: Notification, columns: dict[str, Combinable]) -> None:
+    outbox.insert_select(
+        rows,
+        {
+            "notification": Value(notification.pk),
+            "account": Value(notification.template.account),
+            "attempts": Value(0),
+            "rid": Value(""),
+            **columns,
+        },
+    )
+
+
+def _of_binding(notification: Notification, reason: str) -> dict[str, Combinable]:
+    """Columns of rows made from bindings: skipped for a reason, or else only non-followers are."""
+    whom: dict[str, Combinable] = {"binding": F("pk"), "openid": F("openid")}
+    if reason:
+        return {**_skipped(F("user_id"), reason), **whom}
+
+    def if_following(yes: Any, no: Any = None) -> Case:
+        return Case(When(subscribed=True, then=yes), default=no)
+
+    columns: dict[str, Combinable] = {
+        **whom,
+        "user": F("user_id"),
+        "status": if_following(Value(Status.PENDING.value), Value(Status.SKIPPED.value)),
+        "errmsg": if_following(Value(""), Value(NOT_FOLLOWING)),
+    }
+    due = due_at(notification)
+    if due is not None:
+        columns["due_at"] = if_following(Value(due, output_field=DateTimeField()))
+    return columns
+
+
+def _skipped(user: Combinable, reason: str) -> dict[str, Combinable]:
+    return {
+        "user": user,
+        "openid": Value(""),
+        "status": Value(Status.SKIPPED.value),
+        "errmsg": Value(reason[: outbox.ERRMSG_LENGTH]),
+    }

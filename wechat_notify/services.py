@@ -1,0 +1,336 @@
+"""The verbs: what sites, the admin and the commands ask of the app.
+
+    from wechat_notify.services import notify
+
+    notify(user, "order_paid", {"thing1": "围巾", "amount2": "39.80元"})
+
+Rows are written in the caller's transaction, and nothing leaves the machine before it commits.
+What happens to one recipient is a row in the send log, never an exception.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from .backends.registry import get_backend
+from .bindings import bind, unbind
+from .conf import DEFAULT_ACCOUNT, settings
+from .delivery import content, enqueue, recipients
+from .delivery.breaker import Breaker
+from .delivery.dispatch import BaseDispatcher, get_dispatcher
+from .delivery.outbox import database
+from .exceptions import Problem, TemplateNotFound
+from .models import MessageTemplate, Notification, SendLog
+from .template_sync import sync_templates
+from .types import DataSource, MiniProgram
+
+__all__ = [
+    "anotify",
+    "bind",
+    "cancel",
+    "notify",
+    "pause",
+    "resend",
+    "resume",
+    "resume_account",
+    "resume_template",
+    "sync_templates",
+    "unbind",
+]
+
+
+Status = SendLog.Status
+
+
+def notify(
+    users: Any,
+    template: MessageTemplate | str,
+    data: DataSource,
+    *,
+    url: str = "",
+    miniprogram: MiniProgram | None = None,
+    account: str | None = None,
+    key: str = "",
+    send_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    created_by: Any = None,
+    source: str = Notification.Source.CODE,
+) -> Notification:
+    """Send a template message to each of ``users`` once the current transaction commits.
+
+    ``users``
+        A user, an ``OpenIDBinding``, an openid string, or any iterable or QuerySet of these. A
+        user with two openids on the account gets the message on both; an openid named twice gets
+        it once. A user without one, or who unfollowed, gets a ``skipped`` row with the reason.
+    ``template``
+        A ``MessageTemplate`` or its ``name``.
+    ``data``
+        ``{"thing1": "…"}`` or ``{"thing1": {"value": "…"}}``, or a function that gets the user (the
+        openid where there is no user) and returns it. Dates, numbers and lazy texts are formatted.
+    ``url``, ``miniprogram``
+        Where a tap leads; else the template's own. WeChat prefers the mini program. A relative
+        url is put behind ``SITE_URL``.
+    ``account``
+        The alias; else the template's account, or "default" for a name.
+    ``key``
+        A second call with the same account, template and key returns the first's Notification and
+        sends nothing.
+    ``send_at``, ``expires_at``
+        Aware datetimes: not before, and not later than.
+
+    Returns the ``Notification``; its ``logs`` are the rows. Nobody to write to is no error.
+
+    Raises ``TemplateNotFound``, ``InvalidData`` (all problems at once, nothing written) and
+    ``ImproperlyConfigured`` (unknown account, unusable backend or dispatcher).
+    """
+    found = _find_template(template, account)
+    dispatcher = _ready_to_send(found.account)
+    if key and (earlier := Notification.objects.filter(template=found, key=key).first()):
+        return earlier
+    url, miniprogram = url or found.url, miniprogram or found.miniprogram
+    problems = content.time_problems(send_at, expires_at)
+    problems += content.link_problems(url, miniprogram) + _key_problems(key)
+    shared, reason = _shared_data(found, data, problems)
+    notification = Notification(
+        template=found,
+        data=shared,
+        url=content.absolute_url(url),
+        miniprogram=miniprogram,
+        key=key or None,
+        source=source,
+        created_by=created_by,
+        send_at=send_at,
+        expires_at=expires_at,
+    )
+    own_data = partial(_own_data, found, data) if callable(data) else None
+    with transaction.atomic(using=database().alias):
+        if not _save_once(notification):
+            return Notification.objects.select_for_update().get(template=found, key=key)
+        enqueue.write_rows(
+            notification,
+            users,
+            own_data=own_data,
+            skip_invalid=settings.INVALID_DATA == "skip",
+            reason=reason,
+        )
+    _dispatch_on_commit(dispatcher, notification)
+    return notification
+
+
+anotify = sync_to_async(notify)
+"""``notify()`` for async code: ``await anotify(…)``, with the same arguments and result."""
+
+
+def resend(logs: SendLog | Iterable[SendLog], *, created_by: Any = None) -> QuerySet[SendLog]:
+    """Send these messages again, as new rows that point to the old ones by ``resend_of``.
+
+    Any row that nothing will be sent for any more can be resent, an accepted or delivered one
+    too: the person gets it a second time. Rows still waiting or being sent are left alone. A user
+    who has bound WeChat since gets the message there. Each notification among the rows becomes a
+    new one, without expiry.
+
+    Returns the new rows. Raises ``TemplateNotFound`` where a template is no longer active; then
+    nothing is resent.
+    """
+    chosen = _final_rows(logs)
+    with transaction.atomic(using=database().alias):
+        ids = set(chosen.order_by().values_list("notification_id", flat=True))
+        olds = Notification.objects.filter(pk__in=ids).select_related("template").order_by("pk")
+        news = [_resend_as_new(old, chosen.filter(notification=old), created_by) for old in olds]
+    return SendLog.objects.filter(notification__in=news).order_by("pk")
+
+
+def cancel(notification: Notification) -> int:
+    """Call off what is still waiting. Returns how many messages will not be sent.
+
+    A message that is being sent at this moment cannot be called back.
+    """
+    return notification.logs.filter(status=Status.PENDING).update(
+        status=Status.CANCELLED, due_at=None
+    )
+
+
+def pause(notification: Notification) -> int:
+    """Hold what is still waiting until ``resume``. Returns how many messages wait."""
+    with transaction.atomic(using=database().alias):
+        Notification.objects.filter(pk=notification.pk, paused_at__isnull=True).update(
+            paused_at=timezone.now()
+        )
+        notification.refresh_from_db(fields=["paused_at"])
+        return notification.logs.filter(status=Status.PENDING).update(due_at=None)
+
+
+def resume(notification: Notification) -> int:
+    """Let a paused notification go on. Returns how many messages are due again.
+
+    None are while its template is paused: they wait for ``resume_template``.
+    """
+    dispatcher = _ready_to_send(notification.template.account)
+    with transaction.atomic(using=database().alias):
+        Notification.objects.filter(pk=notification.pk).update(paused_at=None)
+        notification.refresh_from_db()
+        freed = _unpark(notification)
+    _dispatch_on_commit(dispatcher, notification)
+    return freed
+
+
+def resume_template(template: MessageTemplate) -> int:
+    """Let a paused template go on. Returns how many waiting messages are due again."""
+    dispatcher = _ready_to_send(template.account)
+    freed = 0
+    with transaction.atomic(using=database().alias):
+        template.paused_at, template.pause_errcode = None, None
+        template.save(update_fields=["paused_at", "pause_errcode"])
+        parked = SendLog.objects.waiting().filter(due_at__isnull=True)
+        held = Notification.objects.filter(
+            template=template, paused_at__isnull=True, pk__in=parked.values("notification_id")
+        )
+        for notification in held:
+            notification.template = template
+            freed += _unpark(notification)
+            _dispatch_on_commit(dispatcher, notification)
+    return freed
+
+
+def resume_account(account: str) -> None:
+    """End an account's rest: the next delivery run tries again at once."""
+    Breaker(account).clear()
+
+
+# -- pieces -----------------------------------------------------------------------------------
+
+
+def _find_template(template: MessageTemplate | str, account: str | None) -> MessageTemplate:
+    if isinstance(template, MessageTemplate):
+        alias = account or template.account
+        settings.account(alias)
+        if alias != template.account:
+            raise TemplateNotFound(
+                f"Template {template.name!r} belongs to account {template.account!r}, "
+                f"not to {alias!r}."
+            )
+        found: MessageTemplate | None = template
+    else:
+        alias = account or DEFAULT_ACCOUNT
+        settings.account(alias)
+        found = MessageTemplate.objects.filter(account=alias, name=template).first()
+    if found is None:
+        raise TemplateNotFound(
+            f"No template named {template!r} on account {alias!r}. "
+            f"Register it in the admin, or run manage.py wechat_sync_templates."
+        )
+    if not found.is_active:
+        raise TemplateNotFound(
+            f"Template {found.name!r} on account {alias!r} is not active: WeChat no longer lists "
+            f"it, or somebody switched it off. Sync the templates or activate it in the admin."
+        )
+    return found
+
+
+def _ready_to_send(account: str) -> BaseDispatcher:
+    """Find out about a wrong setting now, in the caller's face, and not in a worker's log."""
+    get_backend(account)
+    return get_dispatcher()
+
+
+def _key_problems(key: str) -> list[Problem]:
+    length = Notification._meta.get_field("key").max_length or 0
+    if not isinstance(key, str) or len(key) > length:
+        return [Problem("key", f"must be a text of at most {length} characters", key)]
+    return []
+
+
+def _shared_data(
+    template: MessageTemplate, data: DataSource, problems: list[Problem]
+) -> tuple[dict[str, Any], str]:
+    """Data for everybody and, where bad data is to be skipped, the reason to skip everybody.
+
+    Raises ``InvalidData`` for these and any other ``problems`` together.
+    """
+    if callable(data):
+        content.require(problems, template)
+        return {}, ""
+    shared, wrong = content.wire_data(template, data)
+    if wrong and not problems and settings.INVALID_DATA == "skip" and isinstance(data, Mapping):
+        return shared, "; ".join(str(problem) for problem in wrong)
+    content.require(problems + wrong, template)
+    return shared, ""
+
+
+def _own_data(
+    template: MessageTemplate, data: Any, target: recipients.Target
+) -> tuple[dict[str, Any], list[Problem]]:
+    wire, wrong = content.wire_data(template, data(target.person))
+    return wire, [
+        Problem(problem.field, problem.message, problem.given, target.label) for problem in wrong
+    ]
+
+
+def _save_once(notification: Notification) -> bool:
+    """False: another transaction has used the same key in the meantime."""
+    if notification.key is None:
+        notification.save(force_insert=True)
+        return True
+    try:
+        with transaction.atomic(using=database().alias):
+            notification.save(force_insert=True)
+    except IntegrityError:
+        if Notification.objects.select_for_update().filter(
+            template=notification.template, key=notification.key
+        ):
+            return False
+        raise
+    return True
+
+
+def _dispatch_on_commit(dispatcher: BaseDispatcher, notification: Notification) -> None:
+    # robust: a broker that is down must not fail the request whose rows are already safe.
+    transaction.on_commit(
+        partial(dispatcher.dispatch, notification), using=database().alias, robust=True
+    )
+
+
+def _final_rows(logs: SendLog | Iterable[SendLog]) -> QuerySet[SendLog]:
+    if isinstance(logs, QuerySet) and not logs.query.is_sliced:
+        pks: Any = logs.order_by().values("pk")
+    else:
+        pks = [log.pk for log in ([logs] if isinstance(logs, SendLog) else logs)]
+    return SendLog.objects.final().filter(pk__in=pks).order_by("pk")
+
+
+def _resend_as_new(old: Notification, logs: QuerySet[SendLog], created_by: Any) -> Notification:
+    template = _find_template(old.template, None)
+    dispatcher = _ready_to_send(template.account)
+    new = Notification.objects.create(
+        template=template,
+        data=old.data,
+        url=old.url,
+        miniprogram=old.miniprogram,
+        source=Notification.Source.RESEND,
+        created_by=created_by,
+    )
+    enqueue.insert(new, _rows_again(old, logs))
+    _dispatch_on_commit(dispatcher, new)
+    return new
+
+
+def _rows_again(old: Notification, logs: QuerySet[SendLog]) -> Iterable[enqueue.Row]:
+    for log, target in recipients.targets_again(logs, old.template.account):
+        nothing_to_say = not (old.data or log.data) and old.template.fields
+        reason = recipients.NO_DATA if nothing_to_say else ""
+        yield enqueue.Row(target, log.data, reason=reason, resend_of=log.pk)
+
+
+def _unpark(notification: Notification) -> int:
+    """Give parked rows a due date again, unless something else still holds them."""
+    due = enqueue.due_at(notification)
+    if due is None:
+        return 0
+    parked = notification.logs.filter(status=Status.PENDING, due_at__isnull=True)
+    return parked.update(due_at=max(due, timezone.now()))

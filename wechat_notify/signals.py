@@ -1,0 +1,24 @@
+"""Signals for other people's code. The app's own order of things never depends on them.
+
+``notify_requested``
+    Send it, and the app notifies: for code that must not import the app. Arguments are those of
+    ``services.notify``: ``notify_requested.send(sender, users=…, template=…, data=…, **options)``.
+``message_sent``, ``message_failed``
+    One message was accepted by WeChat, or failed for good. Argument ``log``, a SendLog.
+``message_delivered``
+    WeChat's receipt says that the message is on the person's phone. Argument ``log``.
+``binding_changed``
+    Somebody was bound, unbound, followed or unfollowed. Arguments ``binding`` (an OpenIDBinding)
+    and ``change``: "bound", "unbound", "subscribed" or "unsubscribed".
+
+Receivers of the last four run in the worker, after the row is written; what they raise is logged
+and stops nothing.
+"""
+
+from django.dispatch import Signal
+
+notify_requested = Signal()
+message_sent = Signal()
+message_failed = Signal()
+message_delivered = Signal()
+binding_changed = Signal()

@@ -1,0 +1,279 @@
+"""The access token: fetched once for everybody who shares the cache, never in a loop.
+
+Each fetch of a classic token invalidates the one before, and an account has as few as 2000
+fetches a day (WECHAT.md 1.1), so however many threads, processes and hosts need a token, one
+of them fetches it while the others wait for its result, be it a token or a refusal.
+"""
+
+import hashlib
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.filebased import FileBasedCache
+
+from wechat_notify.exceptions import TokenError, TransportError
+
+from .errors import Treatment, describe, token_error
+from .forks import renew_after_fork
+
+Fetch: TypeAlias = Callable[[bool], tuple[str, int]]
+"""``fetch(force)`` asks WeChat: (token, seconds it lives), or a TokenError or TransportError."""
+
+# A token is replaced this long before its end, or at half its life where it has less than twice
+# that: a stable token may come with 300 seconds left, and old and new work side by side for the
+# five minutes around a change (WECHAT.md 1.1, 1.2).
+MARGIN = 300
+# How long a process trusts its own copy before it looks into the cache again.
+MEMO_SECONDS = 1.0
+POLL_SECONDS = 0.05
+# Django's file-based cache looks and then writes in add(), so that two processes may both think
+# that they hold the lock. There the holder waits this long and looks whose name stands in it.
+SETTLE_SECONDS = 0.1
+# A second try after a transient failure, unless the first one has kept everybody waiting already.
+RETRY_DELAY = 0.5
+QUICK_FAILURE = 2.0
+# How long a failure answers for every caller, instead of a fetch of their own each.
+TRANSIENT_SECONDS = 2
+REFUSAL_SECONDS = 30
+# A token that is refused for ever costs three or four fetches, then none for this long. That
+# keeps even a caller that never stops asking inside a quota of 2000 a day.
+REFUSED_TOKEN_SECONDS = 300
+REFUSED_TOKEN_MEMORY = 7200
+DROPS_ALLOWED = 2
+DROP_WINDOW = 60
+# force_refresh: 20 a day, 30 seconds apart, otherwise WeChat does not refresh (WECHAT.md 1.2).
+FORCES_ALLOWED = 20
+FORCE_WINDOW = 24 * 60 * 60
+FORCE_SPACING = 30
+REFUSED_TOKEN_ERRCODE = 40001
+
+
+class RefusedTokenError(TokenError):
+    """Tokens are to be had, but the business endpoints refuse every one of them."""
+
+    def __init__(self) -> None:
+        info = describe(REFUSED_TOKEN_ERRCODE)
+        super().__init__(
+            REFUSED_TOKEN_ERRCODE,
+            "every access token is refused",
+            cause=str(info.cause),
+            next_step=str(info.next_step),
+        )
+
+
+class TokenStore:
+    """One account's access token in a shared cache. Thread-safe.
+
+    ``cache`` is a Django cache (or a ``ConnectionProxy`` to one); its keys hold the app id and
+    mode, never a secret. ``fetch`` asks WeChat. ``fetch_seconds`` is the longest one fetch can
+    take: a holder of the lock that dies is replaced a little after that.
+    """
+
+    def __init__(
+        self,
+        cache: BaseCache,
+        *,
+        app_id: str,
+        mode: str,
+        fetch: Fetch,
+        fetch_seconds: float = 15,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._cache = cache
+        self._prefix = f"wechat_notify:token:{mode}:{app_id}"
+        self._stable = mode == "stable"
+        self._fetch = fetch
+        self._lock_seconds = int(fetch_seconds) + 5
+        self._clock = clock
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        """Forget what this process remembers; the cache stays as it is."""
+        self._turn = threading.Lock()
+        self._memo: tuple[str, float] = ("", 0.0)
+
+    def get(self) -> str:
+        """A token that nobody is known to have been refused.
+
+        Raises ``TokenError`` where WeChat refuses to give one (``RefusedTokenError`` where every
+        token it gives is refused elsewhere), ``TransportError`` where it cannot be reached.
+        """
+        token, until = self._memo
+        if token and time.monotonic() < until:
+            return token
+        return self._stored() or self._wait_or_fetch()
+
+    def drop(self, token: str) -> None:
+        """Take ``token``, which a business endpoint refused, out of use.
+
+        Does nothing where another token has taken its place already. After more than two
+        different tokens in a minute, ``get`` raises ``RefusedTokenError`` for a while.
+        """
+        if self._memo[0] == token:
+            self._memo = ("", 0.0)
+        if self._cache.get(self._key("value")) != token:
+            return
+        first = self._cache.add(self._refusal_key(token), 1, REFUSED_TOKEN_MEMORY)
+        if first and len(self._noted("drops", DROP_WINDOW)) > DROPS_ALLOWED:
+            self._share_failure(RefusedTokenError())
+        # Looked at again: another caller may have put a newer one there since.
+        if self._cache.get(self._key("value")) == token:
+            self._cache.delete(self._key("value"))
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}:{name}"
+
+    def _refusal_key(self, token: str) -> str:
+        return self._key("refused:" + hashlib.sha256(token.encode()).hexdigest())
+
+    def _stored(self) -> str:
+        token = self._cache.get(self._key("value"))
+        if not token:
+            return ""
+        self._memo = (token, time.monotonic() + MEMO_SECONDS)
+        return str(token)
+
+    def _wait_or_fetch(self) -> str:
+        """The token that another caller fetches, or this one does."""
+        patience = time.monotonic() + 2 * self._lock_seconds
+        with self._turn:  # One thread of this process asks the cache, the rest wait for it.
+            while not (token := self._outcome() or self._fetch_alone()):
+                if time.monotonic() > patience:
+                    break
+                time.sleep(POLL_SECONDS)
+        if token:
+            return token
+        raise TransportError(
+            "No access token in time: another process fetches it.", maybe_sent=False
+        )
+
+    def _outcome(self) -> str:
+        """The stored token, or "" if there is none. Raises the failure that others met just now."""
+        if token := self._stored():
+            return token
+        failure = self._cache.get(self._key("failure"))
+        if failure:
+            raise _as_error(failure)
+        return ""
+
+    def _fetch_alone(self) -> str:
+        """A new token if nobody else is fetching one, else ""."""
+        owner = uuid.uuid4().hex
+        if not self._cache.add(self._key("lock"), owner, self._lock_seconds):
+            return ""
+        try:
+            if not self._settled(owner):
+                return ""
+            # Somebody may have finished between our look and our lock.
+            return self._outcome() or self._fetch_and_store(owner)
+        finally:
+            if self._holds_lock(owner):
+                self._cache.delete(self._key("lock"))
+
+    def _settled(self, owner: str) -> bool:
+        # A ConnectionProxy hides its cache's class; a bound method knows it.
+        if not isinstance(getattr(self._cache.add, "__self__", None), FileBasedCache):
+            return True
+        time.sleep(SETTLE_SECONDS)
+        return self._holds_lock(owner)
+
+    def _holds_lock(self, owner: str) -> bool:
+        return bool(self._cache.get(self._key("lock")) == owner)
+
+    def _keep_lock(self, owner: str) -> None:
+        if self._holds_lock(owner):
+            self._cache.set(self._key("lock"), owner, self._lock_seconds)
+
+    def _fetch_and_store(self, owner: str) -> str:
+        try:
+            token, expires_in = self._fetch_good(owner)
+        except (TokenError, TransportError) as error:
+            self._share_failure(error)
+            raise
+        if not self._holds_lock(owner):
+            # Too slow: another caller took over, and what it stored is newer than ours.
+            return self._stored() or token
+        seconds = max(1, expires_in - min(MARGIN, expires_in // 2))
+        self._cache.set(self._key("value"), token, seconds)
+        self._memo = (token, time.monotonic() + min(MEMO_SECONDS, seconds))
+        return token
+
+    def _fetch_good(self, owner: str) -> tuple[str, int]:
+        """A token that was not refused. Only if the same one comes back is a new one forced."""
+        token, expires_in = self._fetch_patiently(owner, force=False)
+        if not self._was_refused(token):
+            return token, expires_in
+        self._claim_force()
+        self._keep_lock(owner)
+        token, expires_in = self._fetch_patiently(owner, force=True)
+        if self._was_refused(token):
+            raise RefusedTokenError
+        return token, expires_in
+
+    def _was_refused(self, token: str) -> bool:
+        return bool(self._cache.get(self._refusal_key(token)))
+
+    def _claim_force(self) -> None:
+        forced = self._recent("forced", FORCE_WINDOW)
+        too_many = len(forced) >= FORCES_ALLOWED
+        too_soon = bool(forced) and self._clock() - forced[-1] < FORCE_SPACING
+        if not self._stable or too_many or too_soon:
+            raise RefusedTokenError
+        self._noted("forced", FORCE_WINDOW)
+
+    def _fetch_patiently(self, owner: str, *, force: bool) -> tuple[str, int]:
+        """One fetch, and one more if it failed quickly and may well succeed in a moment."""
+        begun = time.monotonic()
+        try:
+            return self._fetch(force)
+        except (TokenError, TransportError) as error:
+            if not _is_transient(error) or time.monotonic() - begun > QUICK_FAILURE:
+                raise
+        time.sleep(RETRY_DELAY)
+        self._keep_lock(owner)
+        return self._fetch(force)
+
+    def _recent(self, name: str, window: int) -> list[float]:
+        since = self._clock() - window
+        return [moment for moment in self._cache.get(self._key(name)) or [] if moment > since]
+
+    def _noted(self, name: str, window: int) -> list[float]:
+        """The moments of the last ``window`` seconds, this one included, oldest first."""
+        moments = [*self._recent(name, window), self._clock()]
+        self._cache.set(self._key(name), moments, window)
+        return moments
+
+    def _share_failure(self, error: TokenError | TransportError) -> None:
+        if isinstance(error, RefusedTokenError):
+            seconds = REFUSED_TOKEN_SECONDS
+        else:
+            seconds = TRANSIENT_SECONDS if _is_transient(error) else REFUSAL_SECONDS
+        self._cache.set(self._key("failure"), _as_dict(error), seconds)
+
+
+def _is_transient(error: TokenError | TransportError) -> bool:
+    if isinstance(error, TransportError):
+        return True
+    return describe(error.errcode, endpoint="token").treatment is Treatment.RETRY
+
+
+def _as_dict(error: TokenError | TransportError) -> dict[str, Any]:
+    """A failure in a form that any cache can keep."""
+    if isinstance(error, RefusedTokenError):
+        return {"kind": "refused"}
+    if isinstance(error, TokenError):
+        return {"kind": "token", "errcode": error.errcode, "errmsg": error.errmsg}
+    return {"kind": "transport", "message": str(error), "status": error.status}
+
+
+def _as_error(failure: dict[str, Any]) -> TokenError | TransportError:
+    if failure["kind"] == "refused":
+        return RefusedTokenError()
+    if failure["kind"] == "token":
+        return token_error(failure["errcode"], failure["errmsg"])
+    return TransportError(failure["message"], maybe_sent=False, status=failure["status"])
