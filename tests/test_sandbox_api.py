@@ -265,7 +265,7 @@ def test_a_missing_field(api):
 
 
 def test_first_remark_and_colour_pass_and_so_do_the_words_of_old_templates(wechat, api):
-    """What WeChat filters out silently is not refused, nor is a historical template's long value."""
+    """What WeChat filters out is not refused, nor is a historical template's long value."""
     content = "{{first.DATA}}\n订单：{{keyword1.DATA}}\n结果：{{result.DATA}}\n{{remark.DATA}}"
     wechat.add_template(Template("L" * 43, "旧模板", content))
     data = {"keyword1": {"value": "长" * 30, "color": "#173177"}, "first": {"value": "您好"}}
@@ -313,6 +313,7 @@ def test_the_daily_quota(wechat, api):
     wechat.daily_quota = 2
     assert wechat.daily_quota == 2
     assert [api.send()["errcode"] for _ in range(3)] == [0, 0, 45009]
+    assert Sandbox(daily_quota=7).daily_quota == 7
     answer = api.post("/cgi-bin/openapi/quota/get", {"cgi_path": SEND})
     assert answer["quota"] == {"daily_limit": 2, "used": 2, "remain": 0}
     unknown = api.post("/cgi-bin/openapi/quota/get", {"cgi_path": "/cgi-bin/unknown"})
@@ -332,6 +333,15 @@ def test_a_refused_call_can_be_looked_up_by_its_request_id(wechat, api):
     request = api.post("/cgi-bin/openapi/rid/get", {"rid": wrong})["request"]
     assert "f" * 32 not in str(request)
     assert api.post("/cgi-bin/openapi/rid/get", {"rid": "?"})["errcode"] == 76003
+
+
+def test_only_the_last_thousand_refused_calls_are_remembered(wechat, api):
+    """A run of failures does not eat the memory."""
+    first = wechat.state.traffic.record_failure({})
+    for _ in range(1000):
+        last = wechat.state.traffic.record_failure({})
+    assert api.post("/cgi-bin/openapi/rid/get", {"rid": first})["errcode"] == 76003
+    assert api.post("/cgi-bin/openapi/rid/get", {"rid": last})["errcode"] == 0
 
 
 def test_chinese_comes_as_utf_8_whatever_the_header_says(api):

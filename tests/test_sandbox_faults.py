@@ -1,5 +1,6 @@
 """Scripted trouble: what the client meets, and what the fake has recorded by then."""
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -111,7 +112,7 @@ def test_half_an_answer_and_the_connection_cut(wechat, api):
 def test_half_an_answer_that_looks_whole(wechat, api):
     """Only the JSON is broken, and the connection lives."""
     wechat.truncate(cut_connection=False)
-    with pytest.raises(requests.JSONDecodeError):
+    with pytest.raises(json.JSONDecodeError):
         api.send()
     assert len(wechat.messages) == 1
     assert wechat.connections == 1

@@ -5,10 +5,10 @@ from typing import Any, ClassVar, NoReturn
 
 from django.core.checks import CheckMessage
 
-from wechat_notify.conf import AccountConfig
-from wechat_notify.exceptions import ConfigurationError, InvalidSettings
-from wechat_notify.types import Follower, RemoteTemplate, SendResult, TemplateMessage
-from wechat_notify.wechat.client import FollowerPage, QRCode, Quota
+from ..conf import AccountConfig
+from ..exceptions import ConfigurationError, InvalidSettings
+from ..types import Follower, RemoteTemplate, SendResult, TemplateMessage
+from ..wechat.client import FollowerPage, QRCode, Quota
 
 
 class BaseBackend:

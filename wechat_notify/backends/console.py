@@ -10,10 +10,9 @@ from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 
-from wechat_notify.conf import AccountConfig
-from wechat_notify.types import Outcome, SendResult, TemplateMessage
-from wechat_notify.wechat.masking import mask_openid
-
+from ..conf import AccountConfig
+from ..types import Outcome, SendResult, TemplateMessage
+from ..wechat.masking import mask_openid
 from .base import BaseBackend
 
 

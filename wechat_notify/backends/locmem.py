@@ -12,8 +12,7 @@ import itertools
 import threading
 from collections import defaultdict, deque
 
-from wechat_notify.types import Outcome, SendResult, TemplateMessage
-
+from ..types import Outcome, SendResult, TemplateMessage
 from .base import BaseBackend
 
 outbox: list[TemplateMessage] = []

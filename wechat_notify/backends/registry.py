@@ -6,10 +6,9 @@ from typing import TypeAlias
 from django.core.checks import ERROR
 from django.utils.module_loading import import_string
 
-from wechat_notify.conf import AccountConfig, settings
-from wechat_notify.exceptions import ConfigurationError
-from wechat_notify.wechat.forks import renew_after_fork
-
+from ..conf import AccountConfig, settings
+from ..exceptions import ConfigurationError
+from ..wechat.forks import renew_after_fork
 from .base import BaseBackend
 
 Fingerprint: TypeAlias = tuple[object, ...]

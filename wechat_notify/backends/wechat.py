@@ -11,11 +11,10 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.utils.connection import ConnectionProxy
 
-from wechat_notify.conf import AccountConfig, settings
-from wechat_notify.exceptions import InvalidSettings
-from wechat_notify.types import Follower, RemoteTemplate, SendResult, TemplateMessage
-from wechat_notify.wechat.client import FollowerPage, QRCode, Quota, WeChatClient
-
+from ..conf import AccountConfig, settings
+from ..exceptions import InvalidSettings
+from ..types import Follower, RemoteTemplate, SendResult, TemplateMessage
+from ..wechat.client import FollowerPage, QRCode, Quota, WeChatClient
 from .base import BaseBackend
 
 
@@ -113,8 +112,7 @@ def _check_cache(account: AccountConfig) -> list[CheckMessage]:
     if isinstance(cache, DummyCache):
         message = f"The cache {settings.CACHE!r} keeps nothing: every message needs a new token."
         return [CheckWarning(message, hint=hint, id="wechat_notify.W010")]
-    alone = isinstance(cache, LocMemCache)
-    if alone and account.token_mode == "classic":  # noqa: S105  (a mode, no secret)
+    if account.token_mode == "classic" and isinstance(cache, LocMemCache):
         message = (
             f'WECHAT_NOTIFY account "{account.alias}": with TOKEN_MODE "classic" each process '
             f"would invalidate the others' token, because they do not share the cache "

@@ -22,6 +22,11 @@ logger = logging.getLogger(__name__)
 _told: set[tuple[str, str]] = set()
 
 
+def forget_told() -> None:
+    """Tell again what was told once; for tests."""
+    _told.clear()
+
+
 class NotShownWarning(UserWarning):
     """Something in the data is accepted but WeChat no longer shows it."""
 

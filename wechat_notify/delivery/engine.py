@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from ..models import SendLog
-from ..types import SendResult
+from ..types import Outcome, SendResult
 from . import outbox, policy
 from .aftermath import Aftermath
 from .lane import Lane
@@ -135,7 +135,17 @@ class _Run:
             return None
         if timezone.now() >= row.claimed_at + self._send_within:
             return None
-        return job.lane.backend.send(message(row, shared))
+        result = job.lane.backend.send(message(row, shared))
+        if result.outcome is Outcome.REFUSED:
+            self._spare_the_others(job, shared.template_pk, result)
+        return result
+
+    def _spare_the_others(self, job: _Job, template_pk: int, result: SendResult) -> None:
+        """Stop the other threads at once: no more calls than are in flight at this moment."""
+        if policy.stops_account(result):
+            job.lane.at_rest.set()
+        elif policy.stops_template(result):
+            self._paused_templates.add(template_pk)
 
     # -- the caller's thread ------------------------------------------------------------------
 
@@ -152,6 +162,7 @@ class _Run:
         """Claim when the pool runs low. False: nothing in flight and nothing more to claim."""
         if self._pool.outstanding <= 2 * self._width and not self._stop.is_set():
             if not self._pool.outstanding:
+                self._flush()  # what was handed back can be claimed anew
                 self._shared.forget_old()
             self._sweep()
             for lane in self._lanes:
@@ -184,7 +195,6 @@ class _Run:
                 now=timezone.now(),
                 lease=self._lease,
                 window=policy.REPEAT_WINDOW,
-                max_attempts=self._max_attempts,
             )
             if taken:
                 logger.warning("Took back %d messages from workers that died.", taken)
@@ -231,6 +241,7 @@ class _Run:
         template_pk = self._shared[row.notification_id].template_pk
         if result is None:
             parked = template_pk in self._paused_templates
+            job.lane.dry = job.lane.dry and parked
             decision = Decision(
                 Status.PENDING, due_at=None if parked else now, doubt=row.doubt, attempted=False
             )
@@ -238,8 +249,6 @@ class _Run:
             attempt = Attempt(row.attempts, row.claimed_at, row.doubt)
             decision = policy.decide(result, attempt, now=now, max_attempts=self._max_attempts)
             self._aftermath.add(row, template_pk, decision, result)
-            if decision.pauses_template:
-                self._paused_templates.add(template_pk)
             if decision.pauses_account:
                 job.lane.rest(result)
             else:
@@ -278,6 +287,9 @@ class _Run:
 
 def _result(row: Claimed, decision: Decision, result: SendResult | None) -> Result:
     sent = decision.status == Status.SENT
+    if decision.pauses_account:
+        # It speaks of the account, not of this row; the breaker keeps it.
+        result = None
     return Result(
         pk=row.pk,
         claimed_at=row.claimed_at,

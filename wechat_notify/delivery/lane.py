@@ -32,6 +32,7 @@ class Lane:
         self._limiter = RateLimiter(alias, rate) if rate else None
         self._blocked_until = 0.0
         self._backend: BaseBackend | None = None
+        self._told = False
 
     @property
     def backend(self) -> BaseBackend:
@@ -91,9 +92,11 @@ class Lane:
         self.probing = False
         self.at_rest.set()
         rest = self._breaker.trip(result.errcode or 0, result.errmsg, endpoint=result.endpoint)
-        logger.warning(
-            "Account %r rests until %s: errcode %s.", self.alias, rest.until, rest.errcode
-        )
+        if not self._told:  # those in flight all bring the same answer
+            self._told = True
+            logger.warning(
+                "Account %r rests until %s: errcode %s.", self.alias, rest.until, rest.errcode
+            )
 
     def answered(self, result: SendResult) -> None:
         """Any other outcome: while probing, an answer from WeChat ends the rest."""

@@ -176,14 +176,12 @@ def _claim_locking(
     return pks
 
 
-def requeue_abandoned(
-    account: str, *, now: datetime, lease: float, window: timedelta, max_attempts: int
-) -> int:
+def requeue_abandoned(account: str, *, now: datetime, lease: float, window: timedelta) -> int:
     """Take back the rows of workers that died: their lease has ended. Returns how many.
 
     Such a row may have been sent. Inside the window in which WeChat absorbs a repeat it waits to
-    be sent again under the same client_msg_id; outside it, or with its attempts used up, it is
-    ``uncertain``.
+    be sent again under the same client_msg_id; outside it, it is ``uncertain``. The window also
+    bounds how often a row that kills its worker is taken up.
     """
     abandoned = SendLog.objects.using(database().alias).filter(
         status=Status.SENDING, account=account, claimed_at__lte=now - timedelta(seconds=lease)
@@ -192,7 +190,7 @@ def requeue_abandoned(
     hopeless = Q(in_doubt_since__lte=now - window) | Q(
         in_doubt_since__isnull=True, claimed_at__lte=now - window
     )
-    gone = abandoned.filter(hopeless | Q(attempts__gte=max_attempts)).update(
+    gone = abandoned.filter(hopeless).update(
         status=Status.UNCERTAIN, in_doubt_since=doubt, due_at=None
     )
     return gone + abandoned.update(status=Status.PENDING, in_doubt_since=doubt, due_at=now)

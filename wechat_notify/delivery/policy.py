@@ -82,6 +82,8 @@ def _refused(info: ErrorInfo, attempt: Attempt, now: datetime, max_attempts: int
         return Decision(Status.UNCERTAIN, doubt=attempt.doubt or attempt.started_at)
     if treatment is Treatment.TEMPLATE:
         return Decision(Status.PENDING, doubt=attempt.doubt, attempted=False, pauses_template=True)
+    if treatment is Treatment.TEMPLATE_GONE:
+        return Decision(Status.FAILED, pauses_template=True)
     if treatment in (Treatment.ACCOUNT, Treatment.TOKEN):
         return Decision(
             Status.PENDING, due_at=now, doubt=attempt.doubt, attempted=False, pauses_account=True
@@ -102,6 +104,22 @@ def _later(attempt: Attempt, now: datetime, max_attempts: int) -> Decision:
     if attempt.number > len(LATER_DELAYS) or attempt.number >= max_attempts:
         return Decision(Status.FAILED)
     return Decision(Status.PENDING, due_at=now + LATER_DELAYS[attempt.number - 1])
+
+
+def stops_account(result: SendResult) -> bool:
+    """Whether the same refusal awaits every other message of the account."""
+    return _treatment(result) in (Treatment.ACCOUNT, Treatment.TOKEN)
+
+
+def stops_template(result: SendResult) -> bool:
+    """Whether the same refusal awaits every other message of the template."""
+    return _treatment(result) in (Treatment.TEMPLATE, Treatment.TEMPLATE_GONE)
+
+
+def _treatment(result: SendResult) -> Treatment | None:
+    if result.outcome is not Outcome.REFUSED or result.errcode is None:
+        return None
+    return describe(result.errcode, endpoint=result.endpoint).treatment
 
 
 def may_repeat(doubt: datetime | None, when: datetime) -> bool:

@@ -139,15 +139,16 @@ def _resolve(chunk: list[Recipient], account: str) -> Iterator[Target]:
     users = [_saved(entry) for entry in chunk if isinstance(entry, _user_model())]
     openids = [entry for entry in chunk if isinstance(entry, str)]
     by_user = _bindings_of(users, account)
+    # What the caller holds may be older than what WeChat has said since.
+    held = [_saved(entry).pk for entry in chunk if isinstance(entry, OpenIDBinding)]
+    fresh = OpenIDBinding.objects.select_related("user").in_bulk(held) if held else {}
     known = OpenIDBinding.objects.filter(account=account, openid__in=openids)
     by_openid = {b.openid: b for b in known.select_related("user")} if openids else {}
     for entry in chunk:
         if isinstance(entry, _user_model()):
             yield from _of_user(entry, by_user)
         elif isinstance(entry, OpenIDBinding):
-            elsewhere = entry.account != account
-            target = _of_binding(_saved(entry), entry.user)
-            yield replace(target, reason=OTHER_ACCOUNT) if elsewhere else target
+            yield _of_given_binding(entry, fresh.get(entry.pk), account)
         elif is_openid(entry):
             bound = by_openid.get(entry)
             yield _of_binding(bound, bound.user) if bound else Target(entry)
@@ -173,6 +174,13 @@ def _of_user(user: Any, by_user: dict[Any, list[OpenIDBinding]]) -> Iterator[Tar
 
 def _of_binding(binding: OpenIDBinding, user: Any) -> Target:
     return Target(binding.openid, user, binding, "" if binding.subscribed else NOT_FOLLOWING)
+
+
+def _of_given_binding(given: OpenIDBinding, fresh: OpenIDBinding | None, account: str) -> Target:
+    if fresh is None:
+        return Target(given.openid, reason=NOT_BOUND)
+    target = _of_binding(fresh, fresh.user)
+    return target if fresh.account == account else replace(target, reason=OTHER_ACCOUNT)
 
 
 def _saved(entry: Any) -> Any:

@@ -153,6 +153,9 @@ class FaultScript:
         return seconds, None
 
     def _add(self, kind: str, where: Where, **what: Any) -> Fault:
+        unknown = where.keys() - Where.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"unknown option {', '.join(sorted(unknown))}")
         fault = Fault(
             kind,
             path=where.get("path") or SEND_PATH,

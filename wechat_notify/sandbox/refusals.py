@@ -55,7 +55,7 @@ ERRMSGS = {
 }
 
 
-class Refusal(Exception):  # noqa: N818  (an answer of the API, not an error in it)
+class Refusal(Exception):
     """An endpoint says no."""
 
     def __init__(self, errcode: int, errmsg: str = "") -> None:

@@ -27,7 +27,8 @@ SECURITY = (
         "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
+    # Not no-referrer: under it a browser posts the page's own forms with "Origin: null".
+    ("Referrer-Policy", "same-origin"),
     ("Cache-Control", "no-store"),
 )
 

@@ -3,7 +3,7 @@
 from .records import Template, User
 
 APP_ID = "wxfake0000sandbox1"
-APP_SECRET = "5a4db0c5a4db0c5a4db0c5a4db0c0000"  # noqa: S105  (opens only the sandbox)
+APP_SECRET = "5a4db0c5a4db0c5a4db0c5a4db0c0000"
 ACCOUNT_NAME = "阳光实验学校"
 
 LEAVE_TEMPLATE_ID = "Lv3Qx7Rk2mTn9pWb5sYd8fHj1cGa4uEoZi6KwNqXyVt"

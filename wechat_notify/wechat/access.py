@@ -8,8 +8,7 @@ from typing import Any, Protocol, TypeVar
 from django.core.cache.backends.base import BaseCache
 from requests import PreparedRequest
 
-from wechat_notify.exceptions import TransportError
-
+from ..exceptions import TransportError
 from .errors import token_error, wechat_error
 from .tokens import RefusedTokenError, TokenStore
 from .transport import Transport
@@ -49,7 +48,7 @@ class AccountAccess:
         app_secret: str,
         cache: BaseCache,
         api_base: str = "https://api.weixin.qq.com",
-        token_mode: str = "stable",  # noqa: S107  (a mode, no secret)
+        token_mode: str = "stable",
         timeout: tuple[float, float] = (5, 10),
         pool_size: int = 32,
         ca_bundle: str = "",

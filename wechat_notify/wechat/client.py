@@ -12,9 +12,8 @@ from typing import Any
 
 from requests import PreparedRequest
 
-from wechat_notify.exceptions import TokenError, TransportError
-from wechat_notify.types import Follower, Outcome, RemoteTemplate, SendResult, TemplateMessage
-
+from ..exceptions import TokenError, TransportError
+from ..types import Follower, Outcome, RemoteTemplate, SendResult, TemplateMessage
 from .access import AccountAccess, encoded, needed
 from .errors import request_id
 from .masking import redact

@@ -18,9 +18,8 @@ from typing import Any, TypeAlias
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from wechat_notify.exceptions import TokenError, WeChatError
-from wechat_notify.types import Endpoint
-
+from ..exceptions import TokenError, WeChatError
+from ..types import Endpoint
 from .masking import redact
 
 Words: TypeAlias = str | Promise
@@ -33,7 +32,7 @@ class Treatment(enum.Enum):
     OK = "ok"
     RETRY = "retry"
     """Transient: the same row again, later, with the same client_msg_id."""
-    TOKEN = "token"  # noqa: S105  (a treatment, no secret)
+    TOKEN = "token"
     """Stale token. The client repeats once by itself; seen later than that, pause the account."""
     FAIL = "fail"
     """This row only, for good."""
@@ -46,7 +45,9 @@ class Treatment(enum.Enum):
     DUPLICATE = "duplicate"
     """WeChat saw the same message a moment ago: not sent again, and not to be repeated."""
     TEMPLATE = "template"
-    """Pause the template."""
+    """Pause the template; the row waits."""
+    TEMPLATE_GONE = "template_gone"
+    """The row fails, and the template is paused so that no further call is wasted on it."""
     ACCOUNT = "account"
     """Pause the account: the same answer awaits every other message."""
 
@@ -67,7 +68,7 @@ class Pause:
 class ErrorInfo:
     """One errcode at one kind of endpoint, in words and as a treatment.
 
-    ``pause`` is set exactly where the treatment is TEMPLATE, ACCOUNT or TOKEN.
+    ``pause`` is set exactly where the treatment is one of TEMPLATE, TEMPLATE_GONE, ACCOUNT, TOKEN.
     """
 
     errcode: int
@@ -291,13 +292,24 @@ _BUSINESS: Table = {
         source="official†",
     ),
     # Mostly a deleted template, but a good id was once refused for eleven minutes (WECHAT.md 2.2):
-    # a rest of a quarter of an hour outlives that, and spares the other rows meanwhile.
+    # what is paused waits, and somebody who finds the template in order lets it go on.
     **_rows(
         (40037,),
-        Treatment.TEMPLATE,
+        Treatment.TEMPLATE_GONE,
         _("This account has no template with this id."),
-        _("Sync the templates. It may have been deleted, or the account's category changed."),
-        pause=Pause(seconds=15 * MINUTE),
+        _(
+            "Sync the templates: it may have been deleted, or the account's category changed. "
+            "If it is still there, resume it."
+        ),
+        pause=UNTIL_CLEARED,
+        source="official†",
+    ),
+    **_rows(
+        (40036,),
+        Treatment.TEMPLATE_GONE,
+        _("The template id has the wrong length."),
+        _("Sync the templates, or copy the template id again from mp.weixin.qq.com."),
+        pause=UNTIL_CLEARED,
         source="official†",
     ),
     # The person.
@@ -377,13 +389,6 @@ _BUSINESS: Table = {
         Treatment.FAIL,
         _("WeChat blocked the message: it looks like advertising or is not allowed."),
         _("Change the words before sending more: repeated blocks put the account at risk."),
-        source="official†",
-    ),
-    **_rows(
-        (40036,),
-        Treatment.FAIL,
-        _("The template id has the wrong length."),
-        _("Sync the templates, or copy the template id again from mp.weixin.qq.com."),
         source="official†",
     ),
     **_rows(

@@ -15,8 +15,7 @@ from typing import Any, TypeAlias
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.filebased import FileBasedCache
 
-from wechat_notify.exceptions import TokenError, TransportError
-
+from ..exceptions import TokenError, TransportError
 from .errors import Treatment, describe, token_error
 from .forks import renew_after_fork
 
@@ -33,6 +32,8 @@ POLL_SECONDS = 0.05
 # Django's file-based cache looks and then writes in add(), so that two processes may both think
 # that they hold the lock. There the holder waits this long and looks whose name stands in it.
 SETTLE_SECONDS = 0.1
+# How much longer than one fetch the lock lasts, so that only a dead holder loses it.
+LOCK_SLACK = 5
 # A second try after a transient failure, unless the first one has kept everybody waiting already.
 RETRY_DELAY = 0.5
 QUICK_FAILURE = 2.0
@@ -87,7 +88,7 @@ class TokenStore:
         self._prefix = f"wechat_notify:token:{mode}:{app_id}"
         self._stable = mode == "stable"
         self._fetch = fetch
-        self._lock_seconds = int(fetch_seconds) + 5
+        self._lock_seconds = int(fetch_seconds) + LOCK_SLACK
         self._clock = clock
         self.renew()
         renew_after_fork(self)
@@ -118,8 +119,10 @@ class TokenStore:
             self._memo = ("", 0.0)
         if self._cache.get(self._key("value")) != token:
             return
-        first = self._cache.add(self._refusal_key(token), 1, REFUSED_TOKEN_MEMORY)
-        if first and len(self._noted("drops", DROP_WINDOW)) > DROPS_ALLOWED:
+        refused = {**self._refused(), _digest(token): self._clock()}
+        self._cache.set(self._key("refused"), refused, REFUSED_TOKEN_MEMORY)
+        lately = [moment for moment in refused.values() if moment > self._clock() - DROP_WINDOW]
+        if len(lately) > DROPS_ALLOWED:
             self._share_failure(RefusedTokenError())
         # Looked at again: another caller may have put a newer one there since.
         if self._cache.get(self._key("value")) == token:
@@ -127,9 +130,6 @@ class TokenStore:
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:{name}"
-
-    def _refusal_key(self, token: str) -> str:
-        return self._key("refused:" + hashlib.sha256(token.encode()).hexdigest())
 
     def _stored(self) -> str:
         token = self._cache.get(self._key("value"))
@@ -216,15 +216,23 @@ class TokenStore:
         return token, expires_in
 
     def _was_refused(self, token: str) -> bool:
-        return bool(self._cache.get(self._refusal_key(token)))
+        return _digest(token) in self._refused()
+
+    def _refused(self) -> dict[str, float]:
+        """Digests of the tokens refused lately, with the moment of each. Never the tokens."""
+        since = self._clock() - REFUSED_TOKEN_MEMORY
+        refused = self._cache.get(self._key("refused")) or {}
+        return {digest: moment for digest, moment in refused.items() if moment > since}
 
     def _claim_force(self) -> None:
-        forced = self._recent("forced", FORCE_WINDOW)
-        too_many = len(forced) >= FORCES_ALLOWED
-        too_soon = bool(forced) and self._clock() - forced[-1] < FORCE_SPACING
-        if not self._stable or too_many or too_soon:
+        now = self._clock()
+        forced = [
+            at for at in self._cache.get(self._key("forced")) or [] if at > now - FORCE_WINDOW
+        ]
+        too_soon = bool(forced) and now - forced[-1] < FORCE_SPACING
+        if not self._stable or len(forced) >= FORCES_ALLOWED or too_soon:
             raise RefusedTokenError
-        self._noted("forced", FORCE_WINDOW)
+        self._cache.set(self._key("forced"), [*forced, now], FORCE_WINDOW)
 
     def _fetch_patiently(self, owner: str, *, force: bool) -> tuple[str, int]:
         """One fetch, and one more if it failed quickly and may well succeed in a moment."""
@@ -238,22 +246,16 @@ class TokenStore:
         self._keep_lock(owner)
         return self._fetch(force)
 
-    def _recent(self, name: str, window: int) -> list[float]:
-        since = self._clock() - window
-        return [moment for moment in self._cache.get(self._key(name)) or [] if moment > since]
-
-    def _noted(self, name: str, window: int) -> list[float]:
-        """The moments of the last ``window`` seconds, this one included, oldest first."""
-        moments = [*self._recent(name, window), self._clock()]
-        self._cache.set(self._key(name), moments, window)
-        return moments
-
     def _share_failure(self, error: TokenError | TransportError) -> None:
         if isinstance(error, RefusedTokenError):
             seconds = REFUSED_TOKEN_SECONDS
         else:
             seconds = TRANSIENT_SECONDS if _is_transient(error) else REFUSAL_SECONDS
         self._cache.set(self._key("failure"), _as_dict(error), seconds)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _is_transient(error: TokenError | TransportError) -> bool:

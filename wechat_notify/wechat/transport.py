@@ -19,14 +19,13 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, ProxyError
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_user_agent
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ClosedPoolError, HTTPError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
-from wechat_notify.exceptions import InvalidSettings, TransportError
-
+from ..exceptions import InvalidSettings, TransportError
 from .forks import renew_after_fork
 from .masking import RedactingFilter
 
@@ -91,7 +90,8 @@ class Transport:
         body: bytes | None = None,
     ) -> requests.PreparedRequest:
         """A request to ``path`` under the API base; may be copied and sent any number of times."""
-        headers = requests.utils.default_headers()
+        # The fewer headers, the cheaper: answers are too short to be worth compressing.
+        headers = {"User-Agent": default_user_agent()}
         if body is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
         return requests.Request(

@@ -1,0 +1,23 @@
+"""Settings of the processes that the crash tests start and kill. Everything from the environment."""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import CACHES, DATABASES, WECHAT_NOTIFY, env
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"].setdefault("OPTIONS", {})["timeout"] = 20
+
+CACHES["default"] = env.cache_url("CRASH_CACHE_URL")
+WECHAT_NOTIFY["ACCOUNTS"]["default"].update(
+    BACKEND="wechat_notify.backends.wechat.WeChatBackend",
+    APP_ID=env.str("CRASH_APP_ID"),
+    APP_SECRET=env.str("CRASH_APP_SECRET"),
+    API_BASE=env.str("CRASH_API_BASE"),
+)
+del WECHAT_NOTIFY["ACCOUNTS"]["other"]
+WECHAT_NOTIFY.update(
+    DISPATCHER="wechat_notify.delivery.dispatch.WorkerDispatcher",
+    BATCH_SIZE=50,
+    CONCURRENCY=4,
+    TIMEOUT=(0.5, 0.5),
+    LEASE=1.5,
+)

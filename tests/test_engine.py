@@ -1,0 +1,668 @@
+"""The delivery loop against a fake WeChat that bites, over real HTTP."""
+
+import dataclasses
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tests.factories import (
+    APP_SECRET,
+    ORDER,
+    make_binding,
+    make_bindings,
+    make_template,
+    openid,
+    sandbox_template,
+)
+from wechat_notify import signals
+from wechat_notify.backends.base import BaseBackend
+from wechat_notify.delivery import engine
+from wechat_notify.delivery.breaker import Breaker
+from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.services import cancel, notify, pause, resume, resume_account, resume_template
+from wechat_notify.types import Outcome, SendResult, TemplateMessage
+
+Status = SendLog.Status
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WORKER = "wechat_notify.delivery.dispatch.WorkerDispatcher"
+
+
+@pytest.fixture
+def queue(configure: Callable[..., None], known_template: MessageTemplate) -> Callable[..., Any]:
+    """Write a notification that nobody delivers until the test says so."""
+    configure(DISPATCHER=WORKER)
+
+    def write(people: Any = 1, **options: Any) -> Notification:
+        users = [openid(n) for n in range(people)] if isinstance(people, int) else people
+        return notify(users, known_template, ORDER, **options)
+
+    return write
+
+
+def statuses(notification: Notification) -> dict[str, int]:
+    return {status: n for status, n in notification.counts.items() if n}
+
+
+def make_due() -> None:
+    """Let time pass for every row that waits for its next attempt."""
+    SendLog.objects.filter(status=Status.PENDING).update(due_at=timezone.now())
+
+
+def deliver_all(rounds: int = 10) -> engine.Report:
+    """Deliver until nothing is open, without waiting for backoff."""
+    report = engine.Report()
+    for _ in range(rounds):
+        make_due()
+        report.add(engine.deliver())
+        if not SendLog.objects.filter(status__in=SendLog.OPEN).exists():
+            break
+    return report
+
+
+# -- the ordinary day -------------------------------------------------------------------------
+
+
+def test_what_goes_over_the_wire(wechat: Sandbox, queue: Callable[..., Any]) -> None:
+    """touser, template_id, data, url, mini program and a fixed client_msg_id, as documented."""
+    notification = queue(
+        [openid(1)],
+        url="/orders/7/",
+        miniprogram={"appid": "wx1", "pagepath": "pages/order?id=7"},
+    )
+    engine.deliver()
+    [message] = wechat.messages
+    assert message.openid == openid(1)
+    assert message.data == {
+        "character_string1": {"value": "2026112301"},
+        "thing2": {"value": "围巾"},
+    }
+    assert message.url == "https://school.example/orders/7/"
+    assert message.miniprogram == {"appid": "wx1", "pagepath": "pages/order?id=7"}
+    assert message.client_msg_id
+    log = notification.logs.get()
+    assert (log.status, log.msgid, log.errcode, log.attempts) == ("sent", message.msgid, 0, 1)
+    assert log.due_at is None
+
+
+def test_oldest_due_first(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """A limit takes the rows that have waited longest."""
+    late, early = queue([openid(1)]), queue([openid(2)])
+    early.logs.update(due_at=timezone.now() - timedelta(minutes=1))
+    engine.deliver(limit=1)
+    assert list(wechat.counts) == [openid(2)]
+    assert statuses(late) == {"pending": 1}
+
+
+def test_the_number_of_queries_does_not_grow_with_the_batch(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """Claims and results are written in bulk: ten rows and ninety cost the same statements."""
+    found = []
+    for people in (10, 90):
+        queue(people)
+        with CaptureQueriesContext(connection) as captured:
+            engine.deliver()
+        writes = [q for q in captured if "UPDATE" in q["sql"] and "attempts" in q["sql"]]
+        found.append(len(writes))
+    # One claim; results in one or, where a second passes meanwhile, two statements.
+    assert max(found) <= 4
+
+
+def test_no_more_connections_than_requests_in_flight(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """The pool keeps its connections: never one for each message."""
+    configure(CONCURRENCY=8)
+    queue(200)
+    assert engine.deliver().sent == 200
+    assert wechat.max_in_flight <= 8
+    # One more for the token, fetched before the pool is warm.
+    assert wechat.connections <= 9
+
+
+def test_rows_of_every_account_are_delivered(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """One run serves all accounts, each through its own backend."""
+    template = make_template(account="other")
+    queue(3)
+    notify([openid(9)], template, ORDER)
+    report = engine.deliver()
+    assert report.sent == 4
+    assert len(wechat.messages) == 3
+
+
+def test_signals_tell_what_became_of_each(wechat: Sandbox, queue: Callable[..., Any]) -> None:
+    """message_sent and message_failed carry the row; a receiver that raises stops nothing."""
+    wechat.fail(43101, openid=openid(1))
+    told: list[tuple[str, str]] = []
+
+    def sent(log: SendLog, **kwargs: Any) -> None:
+        told.append(("sent", log.openid))
+        raise RuntimeError("somebody else's mistake")
+
+    def failed(log: SendLog, **kwargs: Any) -> None:
+        told.append(("failed", log.openid))
+
+    signals.message_sent.connect(sent)
+    signals.message_failed.connect(failed)
+    try:
+        queue(3)
+        engine.deliver()
+    finally:
+        signals.message_sent.disconnect(sent)
+        signals.message_failed.disconnect(failed)
+    assert sorted(told) == [("failed", openid(1)), ("sent", openid(0)), ("sent", openid(2))]
+
+
+# -- one bad recipient ------------------------------------------------------------------------
+
+
+def test_an_unfollowed_person_fails_alone_and_is_marked(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """43004: that row fails, that binding is marked, the rest go on."""
+    bindings = make_bindings(5)
+    wechat.fail(43004, openid=bindings[2].openid, times=None)
+    notification = queue(bindings)
+    engine.deliver()
+    assert statuses(notification) == {"sent": 4, "failed": 1}
+    log = notification.logs.get(status=Status.FAILED)
+    assert (log.binding, log.errcode) == (bindings[2], 43004)
+    assert log.rid
+    marked = OpenIDBinding.objects.get(subscribed=False)
+    assert (marked, marked.unreachable_errcode) == (bindings[2], 43004)
+    again = queue(bindings)
+    assert statuses(again) == {"pending": 4, "skipped": 1}
+
+
+def test_newer_news_of_following_is_not_overwritten(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """A person who followed again after the message was taken up stays subscribed."""
+    binding = make_binding(follow_changed_at=timezone.now() + timedelta(seconds=30))
+    wechat.fail(43004)
+    queue([binding])
+    engine.deliver()
+    binding.refresh_from_db()
+    assert binding.subscribed
+
+
+def test_a_recipient_that_always_fails_does_not_stop_the_others(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """One person's -1 for ever: everybody else is sent in the first run."""
+    wechat.fail(-1, openid=openid(0), times=None)
+    notification = queue(60)
+    assert engine.deliver().sent == 59
+    deliver_all()
+    assert statuses(notification) == {"sent": 59, "failed": 1}
+    assert notification.logs.get(status=Status.FAILED).attempts == 5
+
+
+# -- trouble on the way -----------------------------------------------------------------------
+
+TROUBLE: list[tuple[str, Callable[[Sandbox], Any], str, int]] = [
+    ("busy for a while", lambda w: w.fail(-1, times=7), "sent", 0),
+    ("a gateway's page", lambda w: w.http_error(502, times=7), "sent", 0),
+    (
+        "a gateway's time-out after acceptance",
+        lambda w: w.http_error(504, accepted=True, times=7),
+        "sent",
+        7,
+    ),
+    ("reset before acceptance", lambda w: w.reset(accepted=False, times=7), "sent", 0),
+    ("reset after acceptance", lambda w: w.reset(accepted=True, times=7), "sent", 7),
+    ("half-written JSON", lambda w: w.truncate(times=7), "sent", 7),
+    (
+        "broken JSON in a whole answer",
+        lambda w: w.truncate(cut_connection=False, times=7),
+        "sent",
+        7,
+    ),
+    ("a stall after acceptance", lambda w: w.stall(5, times=3), "sent", 3),
+]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "ends", "absorbed"),
+    [case[1:] for case in TROUBLE],
+    ids=[case[0] for case in TROUBLE],
+)
+def test_after_passing_trouble_everybody_has_exactly_one(
+    wechat: Sandbox,
+    queue: Callable[..., Any],
+    configure: Callable[..., None],
+    trouble: Callable[[Sandbox], Any],
+    ends: str,
+    absorbed: int,
+) -> None:
+    """Bursts, resets, stalls and garbage: retried under the same id, nobody twice, nobody not."""
+    configure(TIMEOUT=(0.5, 0.5), MAX_ATTEMPTS=10)
+    trouble(wechat)
+    notification = queue(20)
+    deliver_all()
+    assert statuses(notification) == {ends: 20}
+    assert wechat.counts == {openid(n): 1 for n in range(20)}
+    assert wechat.duplicates == absorbed
+
+
+def test_trouble_without_end_is_told_apart(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """Failed where it cannot have arrived, uncertain where it may have."""
+    configure(MAX_ATTEMPTS=3)
+    wechat.http_error(502, openid=openid(0), times=None)
+    wechat.reset(openid=openid(1), accepted=True, times=None)
+    notification = queue(3)
+    deliver_all()
+    by_openid = {log.openid: log for log in notification.logs.all()}
+    assert by_openid[openid(0)].status == "failed"
+    assert by_openid[openid(1)].status == "uncertain"
+    assert by_openid[openid(1)].in_doubt_since is not None
+    assert by_openid[openid(2)].status == "sent"
+    assert wechat.counts[openid(1)] == 1
+
+
+def test_nobody_listening_is_tried_again(
+    queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """A refused connection leaves no doubt, only a later attempt."""
+    configure(default={"API_BASE": "http://127.0.0.1:9"})
+    notification = queue(3)
+    engine.deliver()
+    for log in notification.logs.all():
+        assert (log.status, log.attempts, log.in_doubt_since) == ("pending", 1, None)
+        assert log.due_at is not None
+        assert log.due_at > timezone.now() - timedelta(seconds=2)
+
+
+def test_wechat_answering_duplicate_leaves_the_row_uncertain(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """If a repeat is answered 40241, the first one arrived: a receipt may say so later."""
+    wechat.account.repeat_errcode = 40241
+    wechat.reset(accepted=True)
+    notification = queue(1)
+    deliver_all()
+    assert statuses(notification) == {"uncertain": 1}
+    assert wechat.counts == {openid(0): 1}
+
+
+def test_in_doubt_for_too_long_is_not_repeated(wechat: Sandbox, queue: Callable[..., Any]) -> None:
+    """Ten minutes later WeChat would not recognise the repeat, so none is made."""
+    wechat.reset(accepted=True)
+    notification = queue(1)
+    engine.deliver()
+    notification.logs.update(
+        due_at=timezone.now(), in_doubt_since=timezone.now() - timedelta(minutes=10)
+    )
+    engine.deliver()
+    assert statuses(notification) == {"uncertain": 1}
+    assert wechat.counts == {openid(0): 1}
+    assert wechat.duplicates == 0
+
+
+def test_a_backend_that_raises_costs_only_its_message(
+    queue: Callable[..., Any], configure: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug in a backend is logged with its traceback; the row is in doubt, the run goes on."""
+    configure(default={"BACKEND": "tests.test_engine.RaisingBackend"})
+    notification = queue(2)
+    with caplog.at_level(logging.ERROR):
+        engine.deliver()
+    assert "The backend raised" in caplog.text
+    log = notification.logs.get(openid=openid(0))
+    assert (log.status, log.errmsg) == ("pending", "ZeroDivisionError in the backend")
+    assert log.in_doubt_since
+    assert notification.logs.get(openid=openid(1)).status == "sent"
+
+
+def test_numbers_that_no_column_holds_do_not_cost_the_batch(
+    queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """An absurd errcode or msgid, a NUL in the text: the rows are written all the same."""
+    configure(default={"BACKEND": "tests.test_engine.AbsurdBackend"})
+    notification = queue(2)
+    engine.deliver()
+    assert statuses(notification) == {"sent": 1, "failed": 1}
+    assert notification.logs.get(status="failed").errmsg.startswith("no?text")
+
+
+# -- leases -----------------------------------------------------------------------------------
+
+
+def abandoned(notification: Notification, seconds: float) -> None:
+    """As a worker leaves its rows that was killed so long ago."""
+    notification.logs.update(
+        status=Status.SENDING, claimed_at=timezone.now() - timedelta(seconds=seconds), attempts=1
+    )
+
+
+def test_a_dead_workers_rows_are_taken_back_when_their_lease_ends(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """Not before: the worker may only be slow."""
+    notification = queue(3)
+    abandoned(notification, 30)
+    engine.deliver()
+    assert statuses(notification) == {"sending": 3}
+    abandoned(notification, 61)
+    engine.deliver()
+    assert statuses(notification) == {"sent": 3}
+
+
+def test_a_dead_workers_rows_are_uncertain_after_the_window(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """Found an hour later: they may have been sent, and WeChat would not recognise a repeat."""
+    notification = queue(3)
+    abandoned(notification, 3600)
+    engine.deliver()
+    assert statuses(notification) == {"uncertain": 3}
+    assert not wechat.messages
+
+
+def test_a_result_that_comes_too_late_is_not_written(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """Another worker holds the row by then, and its finding counts."""
+    notification = queue(1)
+    taken_over = timezone.now() + timedelta(seconds=5)
+
+    def take_over(message: Any) -> None:
+        SendLog.objects.update(claimed_at=taken_over)
+
+    wechat.delay(0.4)
+    worker = threading.Timer(0.2, take_over, [None])
+    worker.start()
+    report = engine.deliver()
+    worker.join()
+    assert report.lost == 1
+    log = notification.logs.get()
+    assert (log.status, log.claimed_at) == ("sending", taken_over)
+
+
+def test_rows_that_cannot_be_sent_within_their_lease_are_handed_back(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """A slow WeChat and a short lease: rows at the end of a batch are claimed anew, not risked."""
+    configure(CONCURRENCY=1, TIMEOUT=(0.4, 0.4), LEASE=1)
+    wechat.latency = 0.15
+    notification = queue(6)
+    report = engine.deliver()
+    assert report.handed_back > 0
+    assert statuses(notification) == {"sent": 6}
+    assert wechat.duplicates == 0
+    assert set(notification.logs.values_list("attempts", flat=True)) == {1}
+
+
+def test_told_to_stop_it_finishes_what_is_in_flight_and_hands_back_the_rest(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """No row stays in sending, and none is lost."""
+    configure(CONCURRENCY=2)
+    wechat.latency = 0.05
+    notification = queue(100)
+    stop = threading.Event()
+    timer = threading.Timer(0.3, stop.set)
+    timer.start()
+    report = engine.deliver(stop=stop)
+    timer.join()
+    found = statuses(notification)
+    assert found["sent"] == report.sent == len(wechat.messages)
+    assert set(found) == {"sent", "pending"}
+    assert engine.deliver().sent == 100 - report.sent
+
+
+def test_an_interrupted_run_writes_what_it_knows(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """Ctrl-C in the middle: results in hand are written and the rest is handed back."""
+    notification = queue(150)
+
+    def interrupt(report: engine.Report) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.deliver(progress=interrupt)
+    found = statuses(notification)
+    assert "sending" not in found
+    assert found["sent"] == len(wechat.messages)
+
+
+# -- stopping when it should ------------------------------------------------------------------
+
+
+def test_quota_used_up_in_the_middle_of_a_run(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """45009: the rest stays pending, a handful of further calls, and it resumes by itself."""
+    configure(CONCURRENCY=8)
+    wechat.daily_quota = 50
+    notification = queue(300)
+    report = engine.deliver()
+    sends = wechat.calls["/cgi-bin/message/template/send"]
+    assert statuses(notification) == {"sent": 50, "pending": 250}
+    assert sends <= 50 + 8
+    assert report.at_rest == {"default"}
+    assert set(notification.logs.filter(status="pending").values_list("attempts", flat=True)) == {0}
+
+    rest = Breaker("default").rest()
+    assert rest is not None
+    assert rest.errcode == 45009
+    assert rest.until > timezone.now()
+    assert "quota" in str(rest.info.cause)
+
+    engine.deliver()
+    assert wechat.calls["/cgi-bin/message/template/send"] == sends, "it must not hammer"
+
+    wechat.daily_quota = 1_000
+    end_rest_period(rest)
+    assert engine.deliver().sent == 250
+    assert Breaker("default").rest() is None
+
+
+def end_rest_period(rest: Any) -> None:
+    """As if the moment of ``until`` had come."""
+    breaker = Breaker("default")
+    cache.set(breaker._key, dataclasses.replace(rest, until=timezone.now()), 60)
+
+
+def test_a_probe_that_is_refused_keeps_the_account_at_rest(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """After the pause one message is tried, not a batch."""
+    wechat.fail(45009, times=None)
+    notification = queue(100)
+    engine.deliver()
+    before = wechat.calls["/cgi-bin/message/template/send"]
+    rest = Breaker("default").rest()
+    end_rest_period(rest)
+    engine.deliver()
+    assert wechat.calls["/cgi-bin/message/template/send"] == before + 1
+    again = Breaker("default").rest()
+    assert again is not None
+    assert again.until > timezone.now()
+    assert statuses(notification) == {"pending": 100}
+
+
+def test_a_person_can_end_the_rest(wechat: Sandbox, queue: Callable[..., Any]) -> None:
+    """resume_account: the next run sends."""
+    fault = wechat.fail(48001, times=1)
+    notification = queue(1)
+    engine.deliver()
+    assert fault.hits == 1
+    assert statuses(notification) == {"pending": 1}
+    resume_account("default")
+    engine.deliver()
+    assert statuses(notification) == {"sent": 1}
+
+
+def test_an_address_that_is_not_on_the_whitelist_is_named(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """40164 from the token endpoint: nothing is sent, and the reason holds the IP."""
+    wechat.fail(
+        40164,
+        "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist",
+        path="/cgi-bin/stable_token",
+        times=None,
+    )
+    notification = queue(50)
+    engine.deliver()
+    rest = Breaker("default").rest()
+    assert rest is not None
+    assert rest.by_hand
+    assert "203.0.113.7" in rest.errmsg
+    assert statuses(notification) == {"pending": 50}
+    assert wechat.token_fetches <= 5
+    assert wechat.calls["/cgi-bin/message/template/send"] == 0
+
+
+def test_a_wrong_secret_stops_at_once_and_never_shows(
+    wechat: Sandbox,
+    queue: Callable[..., Any],
+    configure: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """40001 from a token endpoint: one call, a clear reason, the secret nowhere."""
+    configure(default={"APP_SECRET": "wrong-secret-wrong-secret"})
+    notification = queue(50)
+    with caplog.at_level(logging.DEBUG):
+        engine.deliver()
+    assert wechat.token_fetches == 1
+    rest = Breaker("default").rest()
+    assert rest is not None
+    assert "secret is wrong" in str(rest.info.cause)
+    assert statuses(notification) == {"pending": 50}
+    everything = caplog.text + repr(rest) + repr(list(notification.logs.values()))
+    assert "wrong-secret" not in everything
+    assert APP_SECRET not in everything
+
+
+def test_one_account_at_rest_does_not_stop_the_other(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """The other account's rows are sent in the same run."""
+    other = notify([openid(9)], make_template(account="other"), ORDER)
+    wechat.fail(50007, times=None)
+    mine = queue(10)
+    engine.deliver()
+    assert statuses(mine) == {"pending": 10}
+    assert statuses(other) == {"sent": 1}
+
+
+def test_a_banned_template_is_paused_and_others_go_on(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """43116: its rows wait parked, new ones too, until somebody resumes the template."""
+    configure(CONCURRENCY=4)
+    banned = make_template("banned")
+    wechat.add_template({**sandbox_template(banned), "banned": True})
+    stuck = notify([openid(n) for n in range(100)], banned, ORDER)
+    fine = queue(5)
+    engine.deliver()
+    assert statuses(stuck) == {"pending": 100}
+    assert statuses(fine) == {"sent": 5}
+    banned.refresh_from_db()
+    assert banned.paused_at
+    assert banned.pause_errcode == 43116
+    refused = wechat.calls["/cgi-bin/message/template/send"] - 5
+    assert refused <= 4
+
+    later = notify([openid(200)], banned, ORDER)
+    engine.deliver()
+    assert wechat.calls["/cgi-bin/message/template/send"] == refused + 5
+    assert not SendLog.objects.filter(status="pending", due_at__isnull=False).exists()
+
+    wechat.add_template(sandbox_template(banned))
+    assert resume_template(banned) == 101
+    engine.deliver()
+    assert statuses(stuck) == {"sent": 100}
+    assert statuses(later) == {"sent": 1}
+
+
+def test_a_template_that_wechat_does_not_know_wastes_no_calls(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """40037: the rows in flight fail, the rest waits until somebody has looked."""
+    configure(CONCURRENCY=4)
+    gone = make_template("gone")
+    notification = notify([openid(n) for n in range(50)], gone, ORDER)
+    engine.deliver()
+    found = statuses(notification)
+    assert 1 <= found["failed"] <= 4
+    assert found["pending"] == 50 - found["failed"]
+    assert wechat.calls["/cgi-bin/message/template/send"] == found["failed"]
+
+
+# -- time -------------------------------------------------------------------------------------
+
+
+def test_send_at_expires_at_cancel_pause_and_resume(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """Not before, not too late, not after being called off, not while held."""
+    soon = timezone.now() + timedelta(hours=1)
+    later, late = queue([openid(1)], send_at=soon), queue([openid(2)])
+    Notification.objects.filter(pk=late.pk).update(expires_at=timezone.now())
+    called_off, held = queue([openid(3)]), queue([openid(4)])
+    assert cancel(called_off) == 1
+    assert pause(held) == 1
+    engine.deliver()
+    assert not wechat.messages
+    assert statuses(later) == statuses(held) == {"pending": 1}
+    assert statuses(late) == {"expired": 1}
+    assert statuses(called_off) == {"cancelled": 1}
+    assert resume(held) == 1
+    engine.deliver()
+    assert list(wechat.counts) == [openid(4)]
+
+
+def test_rate_holds_for_all_rows_of_an_account(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """RATE "20/s": thirty messages take at least one change of the second."""
+    configure(RATE="20/s")
+    queue(50)
+    began = time.monotonic()
+    assert engine.deliver().sent == 50
+    per_second: Counter[int] = Counter()
+    for message in wechat.messages:
+        per_second[int(message.at)] += 1
+    # A message granted at the very end of a second may arrive in the next one.
+    assert max(per_second.values()) <= 40
+    assert time.monotonic() - began > 1
+
+
+class RaisingBackend(BaseBackend):
+    """A third party's backend with a bug."""
+
+    def send(self, message: TemplateMessage) -> SendResult:
+        if message.openid == openid(0):
+            raise ZeroDivisionError
+        return SendResult(Outcome.ACCEPTED, 0, "ok", msgid=1)
+
+
+class AbsurdBackend(BaseBackend):
+    """A backend whose answers fit no column."""
+
+    def send(self, message: TemplateMessage) -> SendResult:
+        if message.openid == openid(0):
+            return SendResult(Outcome.REFUSED, 2**40, "no\x00\ud800text" + "!" * 1000)
+        return SendResult(Outcome.ACCEPTED, 0, "ok", msgid=2**70)

@@ -1,0 +1,87 @@
+"""What the app's admin pages have in common."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from ..wechat.errors import Words
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:  # generic in its stubs only
+    _ModelAdmin = admin.ModelAdmin
+
+GUARDED_FIELDS = frozenset({"openid", "unionid"})
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A link at the top of a page. It leads to a page that asks, and never does anything itself."""
+
+    label: Words
+    url: str
+
+
+class BaseAdmin(_ModelAdmin):
+    """Style, buttons, and openids kept from those who may not see them."""
+
+    change_list_template = "wechat_notify/admin/change_list.html"
+    change_form_template = "wechat_notify/admin/change_form.html"
+    list_per_page = 100
+    show_full_result_count = False
+
+    class Media:
+        css = {"all": ("wechat_notify/card.css", "wechat_notify/admin.css")}
+
+    def list_buttons(self, request: HttpRequest) -> list[Button]:
+        """Buttons of the list page, for this user."""
+        return []
+
+    def object_buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
+        """Buttons of one object's page, for this user."""
+        return []
+
+    def url(self, name: str, *args: Any) -> str:
+        """The address of one of this model's own pages, such as ``changelist``."""
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return reverse(name, args=args, current_app=self.admin_site.name)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Nobody finds out an openid letter by letter with ``?openid__startswith=`` either."""
+        if GUARDED_FIELDS.intersection(lookup.split("__")) and not may_see_openids(request):
+            return False
+        return super().lookup_allowed(lookup, value, request)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"buttons": self.list_buttons(request), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        obj = context.get("original")
+        context["buttons"] = self.object_buttons(request, obj) if obj is not None else []
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+class ReadOnlyMixin(BaseAdmin):
+    """Rows that the app writes and nobody edits."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def may_see_openids(request: HttpRequest) -> bool:
+    """Whether this user sees whole openids; everybody else sees them masked."""
+    return request.user.has_perm("wechat_notify.view_openid")

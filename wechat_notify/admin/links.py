@@ -1,0 +1,34 @@
+"""Addresses of the app's own admin pages, for links from one to another."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.admin import AdminSite
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from ..wechat.errors import Words
+
+
+def list_url(site: AdminSite, model: type[Model], **filters: Any) -> str:
+    """The list of ``model``, narrowed down by ``filters``."""
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
+    address = reverse(name, current_app=site.name)
+    return f"{address}?{urlencode(filters)}" if filters else address
+
+
+def object_url(site: AdminSite, obj: Model) -> str:
+    """The page of one object."""
+    name = f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change"
+    return reverse(name, args=[obj.pk], current_app=site.name)
+
+
+def link(url: str, text: Words | Model) -> SafeString:
+    return format_html('<a href="{}">{}</a>', url, text)
+
+
+def object_link(site: AdminSite, obj: Model) -> SafeString:
+    """A link to one object's page, named by the object itself."""
+    return link(object_url(site, obj), obj)

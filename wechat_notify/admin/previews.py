@@ -1,0 +1,44 @@
+"""Cards as people will see them, inside the admin."""
+
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from ..models import MessageTemplate, Notification, SendLog
+
+
+def example_data(template: MessageTemplate) -> dict[str, str]:
+    """A value for each field, from WeChat's own example; the field's name where that has none."""
+    shown = dict(_lines(template.example))
+    return {field.name: shown.get(field.label, "") or field.name for field in template.fields}
+
+
+def _lines(example: str) -> list[tuple[str, str]]:
+    """(label, value) of each line like "姓名：张三"; the value may hold colons of its own."""
+    parts = (line.replace("：", ":", 1).partition(":") for line in example.splitlines())
+    return [(label.strip(), value.strip()) for label, _colon, value in parts]
+
+
+def template_card(template: MessageTemplate) -> SafeString:
+    """The template's card with its example values."""
+    card = template.render(example_data(template))
+    return _render(template.account, card, template.url, template.miniprogram)
+
+
+def notification_card(notification: Notification) -> SafeString:
+    """The card with the data that all recipients share."""
+    template = notification.template
+    card = template.render(notification.data)
+    return _render(template.account, card, notification.url, notification.miniprogram)
+
+
+def log_card(log: SendLog) -> SafeString:
+    """The card as this recipient sees it."""
+    notification = log.notification
+    return _render(log.account, log.card, notification.url, notification.miniprogram)
+
+
+def _render(account: str, card: Any, url: str, miniprogram: Any) -> SafeString:
+    context = {"account": account, "card": card, "url": url, "miniprogram": miniprogram}
+    return render_to_string("wechat_notify/admin/card_preview.html", context)

@@ -1,0 +1,91 @@
+"""Things that can be done to one object: a button, a page that asks, and a POST that does it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from django.contrib import messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+
+from ..exceptions import ConfigurationError
+from ..wechat.errors import Words
+from .base import BaseAdmin, Button
+from .confirmation import Confirmation, ask, is_confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb of ``services`` as the admin offers it.
+
+    ``name`` stands in the URL; ``permission`` is what it takes beside seeing the object;
+    ``applies`` says whether there is anything to do; ``carry_out`` calls the service and returns
+    what to tell the user. It may raise ``ConfigurationError``.
+    """
+
+    name: str
+    permission: str
+    label: Words
+    question: Words
+    applies: Callable[[Any], bool]
+    carry_out: Callable[[Any], str]
+
+
+class VerbsMixin(BaseAdmin):
+    verbs: ClassVar[Sequence[Verb]] = ()
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            path(
+                f"<path:object_id>/{verb.name}/",
+                self.admin_site.admin_view(partial(self._verb_view, verb=verb)),
+                name=f"{self.opts.app_label}_{self.opts.model_name}_{verb.name}",
+            )
+            for verb in self.verbs
+        ] + super().get_urls()
+
+    def object_buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
+        return super().object_buttons(request, obj) + [
+            Button(verb.label, self.url(verb.name, obj.pk))
+            for verb in self.verbs
+            if request.user.has_perm(verb.permission) and verb.applies(obj)
+        ]
+
+    def _verb_view(self, request: HttpRequest, object_id: str, verb: Verb) -> HttpResponse:
+        obj = self.find(request, object_id, verb.permission)
+        back = self.url("change", obj.pk)
+        if not verb.applies(obj):
+            self.message_user(request, _("There is nothing to do here."), messages.WARNING)
+            return HttpResponseRedirect(back)
+        if not is_confirmed(request):
+            confirmation = Confirmation(
+                title=verb.label, button=verb.label, back=back, facts=[verb.question], items=[obj]
+            )
+            return ask(self, request, confirmation)
+        self._carry_out(request, obj, verb)
+        return HttpResponseRedirect(back)
+
+    def _carry_out(self, request: HttpRequest, obj: Any, verb: Verb) -> None:
+        try:
+            message = verb.carry_out(obj)
+        except ConfigurationError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
+        self.log_change(request, obj, f"{verb.label}: {message}")
+        self.message_user(request, message, messages.SUCCESS)
+
+    def find(self, request: HttpRequest, object_id: str, permission: str) -> Any:
+        """The object, for somebody who may see it and has ``permission`` besides.
+
+        Raises ``PermissionDenied`` or ``Http404``.
+        """
+        if not (self.has_view_permission(request) and request.user.has_perm(permission)):
+            raise PermissionDenied
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            raise Http404
+        return obj
