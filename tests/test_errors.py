@@ -15,6 +15,12 @@ from wechat_notify.wechat.errors import (
 )
 
 UNTIL_CLEARED = Pause()
+PAUSING = {
+    Treatment.ACCOUNT,
+    Treatment.TOKEN,
+    Treatment.TEMPLATE,
+    Treatment.TEMPLATE_GONE,
+}
 
 SEND = {
     Treatment.OK: [0],
@@ -72,7 +78,7 @@ def test_every_entry_is_whole(errcode: int, endpoint: str) -> None:
     assert info.errcode == errcode
     assert str(info.cause)
     assert str(info.next_step)
-    assert (info.pause is not None) == (info.treatment in pauses)
+    assert (info.pause is not None) == (info.treatment in PAUSING)
 
 
 def test_40001_means_two_things() -> None:
@@ -123,7 +129,7 @@ def test_unknown_token_code_rests_the_account() -> None:
 @pytest.mark.parametrize(
     ("errmsg", "ip"),
     [
-        ("invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist rid: 6a-b", "203.0.113.9"),
+        ("invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist", "203.0.113.9"),
         ("invalid ip 203.0.113.9, not in whitelist", "203.0.113.9"),
         ("invalid ip (203.0.113.9).", "203.0.113.9"),
         ("invalid ip 2001:db8::17, not in whitelist rid: 1-2-3", "2001:db8::17"),

@@ -94,6 +94,39 @@ class OpenIDBinding(models.Model):
         return f"{self.user} · {mask_openid(self.openid)}"
 
 
+class BindingChange(models.Model):
+    """One thing that happened to a binding. Kept when the binding, or the user, is gone."""
+
+    class Change(models.TextChoices):
+        BOUND = "bound", _("bound")
+        UNBOUND = "unbound", _("unbound")
+        REFUSED = "refused", _("refused: belongs to somebody else")
+        SUBSCRIBED = "subscribed", _("followed")
+        UNSUBSCRIBED = "unsubscribed", _("unfollowed")
+
+    account = models.CharField(_("account"), max_length=ALIAS_LENGTH)
+    openid = models.CharField("openid", max_length=OPENID_LENGTH)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    change = models.CharField(_("change"), max_length=16, choices=Change.choices)
+    source = models.CharField(_("source"), max_length=16, blank=True, default="")
+    created_at = models.DateTimeField(_("at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("binding change")
+        verbose_name_plural = _("binding changes")
+        indexes = [models.Index(fields=["account", "openid"], name="wechat_notify_change_openid")]
+
+    def __str__(self) -> str:
+        return f"{mask_openid(self.openid)} · {self.get_change_display()}"
+
+
 class MessageTemplateQuerySet(models.QuerySet["MessageTemplate"]):
     def active(self) -> "MessageTemplateQuerySet":
         return self.filter(is_active=True)
@@ -340,6 +373,13 @@ class SendLog(models.Model):
     msgid = models.BigIntegerField("msgid", null=True, blank=True)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
     receipt_at = models.DateTimeField(_("receipt at"), null=True, blank=True)
+    receipt_status = models.CharField(
+        _("receipt"),
+        max_length=64,
+        blank=True,
+        default="",
+        help_text=_("WeChat's own words, such as “failed:user block”."),
+    )
     resend_of = models.ForeignKey(
         "self",
         verbose_name=_("resend of"),
@@ -386,3 +426,48 @@ class SendLog(models.Model):
     def card(self) -> template_fields.Card:
         """The card as this recipient sees it."""
         return self.notification.template.render(self.merged_data)
+
+
+class Receipt(models.Model):
+    """One delivery receipt as WeChat sent it, until it has found its row and after.
+
+    Receipts come twice, before our own row has its msgid, or with MsgID 0 (WECHAT.md 4). So a
+    callback only writes one of these, and they are joined to their rows in batches.
+    """
+
+    account = models.CharField(_("account"), max_length=ALIAS_LENGTH)
+    openid = models.CharField("openid", max_length=OPENID_LENGTH)
+    msgid = models.BigIntegerField("msgid", help_text=_("0 where WeChat told none."))
+    status = models.CharField(_("receipt"), max_length=64)
+    event_at = models.DateTimeField(_("sent by WeChat at"))
+    received_at = models.DateTimeField(_("received at"), auto_now_add=True)
+    settled_at = models.DateTimeField(
+        _("settled at"),
+        null=True,
+        blank=True,
+        db_index=True,
+        help_text=_("When it found its row, or was given up."),
+    )
+    log = models.ForeignKey(
+        SendLog,
+        verbose_name=_("send log"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="receipts",
+    )
+
+    class Meta:
+        verbose_name = _("receipt")
+        verbose_name_plural = _("receipts")
+        constraints = [
+            # FromUserName and CreateTime alone collide when one person gets two receipts in one
+            # second (WECHAT.md 5).
+            models.UniqueConstraint(
+                fields=["account", "openid", "event_at", "msgid"],
+                name="wechat_notify_receipt_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{mask_openid(self.openid)} · {self.status}"

@@ -1,13 +1,35 @@
-"""The Celery task, where ``app.autodiscover_tasks()`` looks for it. Nothing else imports this."""
+"""The Celery task, where ``app.autodiscover_tasks()`` looks for it.
+
+Without arguments it delivers whatever is due. An entry in the schedule of Celery beat makes sure
+that nothing waits for the next notification after a broker or a worker was lost::
+
+    CELERY_BEAT_SCHEDULE = {
+        "wechat-deliver": {"task": "wechat_notify.deliver", "schedule": 60.0},
+    }
+"""
 
 from celery import shared_task
+from django.db import InterfaceError, OperationalError
 
-from .delivery import engine
-from .delivery.dispatch import CeleryDispatcher
+from .delivery import queued
 
 
-@shared_task(name=CeleryDispatcher.TASK_NAME, ignore_result=True)  # type: ignore[untyped-decorator]
-def deliver_chunk(account: str, notification_id: int, limit: int) -> dict[str, int]:
-    """Send up to ``limit`` due messages of one notification. Returns counts by new status."""
-    report = engine.deliver(account=account, notification_id=notification_id, limit=limit)
-    return dict(report.counts)
+# The rows are the truth, so running a task twice does no harm and losing one does: it is
+# acknowledged when it is done, and one whose worker died is handed to another.
+@shared_task(  # type: ignore[untyped-decorator]
+    name="wechat_notify.deliver",
+    ignore_result=True,
+    acks_late=True,
+    reject_on_worker_lost=True,
+    autoretry_for=(OperationalError, InterfaceError),
+    retry_backoff=True,
+    max_retries=10,
+)
+def deliver(
+    account: str | None = None,
+    notification_id: int | None = None,
+    limit: int | None = None,
+    share_out: bool = False,
+) -> dict[str, int]:
+    """``queued.run`` as a task."""
+    return queued.run(account, notification_id, limit, share_out)

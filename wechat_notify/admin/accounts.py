@@ -23,7 +23,7 @@ def account_field(label: Any, help_text: Any = "") -> forms.ChoiceField:
 
 class AccountChoicesMixin(BaseAdmin):
     def formfield_for_dbfield(
-        self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
+        self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
         if db_field.name == "account":
             return account_field(db_field.verbose_name, db_field.help_text)

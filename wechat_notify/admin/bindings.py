@@ -1,6 +1,5 @@
 """Bindings: who has which openid, and whether they can be reached."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -51,11 +50,11 @@ class OpenIDBindingAdmin(AccountChoicesMixin):
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def get_list_display(self, request: HttpRequest) -> Sequence[str]:
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         openid = "openid" if may_see_openids(request) else "masked_openid"
         return ("user", openid, "account", "follows", "reason", "source", "created_at", "messages")
 
-    def get_fields(self, request: HttpRequest, obj: OpenIDBinding | None = None) -> Sequence[str]:
+    def get_fields(self, request: HttpRequest, obj: OpenIDBinding | None = None) -> tuple[str, ...]:
         if obj is None:
             return ("user", "account", "openid", "unionid", "subscribed")
         whole = may_see_openids(request)
@@ -65,7 +64,7 @@ class OpenIDBindingAdmin(AccountChoicesMixin):
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: OpenIDBinding | None = None
-    ) -> Sequence[str]:
+    ) -> tuple[str, ...]:
         return () if obj is None else self.get_fields(request, obj)
 
     def get_search_results(

@@ -50,12 +50,11 @@ def ask(model_admin: BaseAdmin, request: HttpRequest, confirmation: Confirmation
         **model_admin.admin_site.each_context(request),
         "title": confirmation.title,
         "opts": model_admin.opts,
-        "media": model_admin.media,
         "list_url": model_admin.url("changelist"),
         "confirmation": confirmation,
         "once": secrets.token_hex(TOKEN_BYTES) if confirmation.once else "",
     }
-    request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "wechat_notify/admin/confirm.html", context)
 
 

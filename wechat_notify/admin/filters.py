@@ -10,9 +10,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ..conf import settings
 from ..models import MessageTemplate, Notification, OpenIDBinding
-from ..wechat.errors import Words
 
-Choices = Iterable[tuple[str, Words]]
+Choices = Iterable[tuple[str, Any]]
 
 
 class AccountFilter(admin.SimpleListFilter):

@@ -107,7 +107,7 @@ class RestsMixin(BaseAdmin):
     def _log_try_again(self, request: HttpRequest, account: str) -> None:
         # An account is a setting and no object: the entry names it and links to nothing.
         LogEntry.objects.create(
-            user_id=request.user.pk,
+            user=request.user,
             content_type=ContentType.objects.get_for_model(self.model),
             object_repr=account,
             action_flag=CHANGE,

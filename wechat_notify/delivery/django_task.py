@@ -2,7 +2,7 @@
 
 import django
 
-from . import engine
+from . import queued
 
 if django.VERSION >= (6, 0):
     from django.tasks import task
@@ -11,7 +11,11 @@ else:
 
 
 @task
-def deliver_chunk(account: str, notification_id: int, limit: int) -> dict[str, int]:
-    """Send up to ``limit`` due messages of one notification. Returns counts by new status."""
-    report = engine.deliver(account=account, notification_id=notification_id, limit=limit)
-    return dict(report.counts)
+def deliver(
+    account: str | None = None,
+    notification_id: int | None = None,
+    limit: int | None = None,
+    share_out: bool = False,
+) -> dict[str, int]:
+    """``queued.run`` as a task."""
+    return queued.run(account, notification_id, limit, share_out)

@@ -1,0 +1,105 @@
+"""The sync button of the template list: choose an account, confirm, and see what changed."""
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..exceptions import ConfigurationError, WeChatNotifyError
+from ..services import sync_templates
+from ..template_sync import SyncReport
+from .accounts import account_field
+from .base import BaseAdmin, Button
+from .confirmation import Confirmation, ask, is_confirmed
+
+PERMISSION = "wechat_notify.sync_messagetemplate"
+TITLE = gettext_lazy("Sync with WeChat")
+
+
+class AccountForm(forms.Form):
+    def __init__(self, data: object = None) -> None:
+        super().__init__(data)  # type: ignore[arg-type]
+        self.fields["account"] = account_field(_("Account"))
+
+
+class SyncMixin(BaseAdmin):
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self._sync_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_sync"
+        return [path("sync/", view, name=name), *super().get_urls()]
+
+    def list_buttons(self, request: HttpRequest) -> list[Button]:
+        own = [Button(TITLE, self.url("sync"))] if request.user.has_perm(PERMISSION) else []
+        return own + super().list_buttons(request)
+
+    def _sync_view(self, request: HttpRequest) -> HttpResponse:
+        if not (self.has_view_permission(request) and request.user.has_perm(PERMISSION)):
+            raise PermissionDenied
+        back = self.url("changelist")
+        form = AccountForm(request.POST) if is_confirmed(request) else AccountForm()
+        if not form.is_valid():
+            return ask(self, request, _question(form, back))
+        self._sync(request, form.cleaned_data["account"])
+        return HttpResponseRedirect(back)
+
+    def _sync(self, request: HttpRequest, account: str) -> None:
+        try:
+            report = sync_templates(account)
+        except (WeChatNotifyError, ConfigurationError) as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
+        self._log_report(request, report)
+        self.message_user(request, _summary(account, report), messages.SUCCESS)
+        if report.deactivated:
+            names = ", ".join(template.name for template in report.deactivated)
+            gone = _("WeChat no longer lists: %(names)s. Nothing is sent with these any more.")
+            self.message_user(request, gone % {"names": names}, messages.WARNING)
+        if report.diffs:
+            changed = _("The content changed: %(names)s. Check the code that sends them.")
+            self.message_user(
+                request, changed % {"names": ", ".join(report.diffs)}, messages.WARNING
+            )
+
+    def _log_report(self, request: HttpRequest, report: SyncReport) -> None:
+        for template in report.created:
+            self.log_addition(request, template, _("Found on WeChat by a sync."))
+        for template in report.updated:
+            diff = report.diffs.get(template.name, [])
+            self.log_change(
+                request, template, "\n".join([_("Changed on WeChat, found by a sync."), *diff])
+            )
+        for template in report.deactivated:
+            self.log_change(request, template, _("No longer on WeChat, found by a sync."))
+        for template in report.reactivated:
+            self.log_change(request, template, _("Back on WeChat, found by a sync."))
+
+
+def _question(form: AccountForm, back: str) -> Confirmation:
+    return Confirmation(
+        title=TITLE,
+        button=TITLE,
+        back=back,
+        facts=[
+            _("The list of this account's templates is fetched from WeChat."),
+            _("Titles, contents and examples become what WeChat says; new templates are added."),
+            _("A template that WeChat no longer lists becomes inactive. None is ever deleted."),
+        ],
+        form=form,
+    )
+
+
+def _summary(account: str, report: SyncReport) -> str:
+    return _(
+        "Account %(account)s is in line with WeChat: %(new)d new, %(updated)d changed, "
+        "%(gone)d no longer listed, %(back)d back, %(same)d unchanged."
+    ) % {
+        "account": account,
+        "new": len(report.created),
+        "updated": len(report.updated),
+        "gone": len(report.deactivated),
+        "back": len(report.reactivated),
+        "same": len(report.unchanged),
+    }
