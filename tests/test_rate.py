@@ -1,0 +1,89 @@
+"""RATE across workers: a window's count is never exceeded, and unused grants come back."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from wechat_notify.conf import Rate
+from wechat_notify.delivery import rate as rate_module
+from wechat_notify.delivery.rate import RateLimiter
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The time of day, in a list that a test changes."""
+    now = [1_000_000.25]
+    monkeypatch.setattr(rate_module.time, "time", lambda: now[0])
+    yield now
+
+
+def limiter(count: int = 10, seconds: int = 1) -> RateLimiter:
+    return RateLimiter("default", Rate(count, seconds))
+
+
+def test_a_window_grants_its_count_and_no_more(clock: list[float]) -> None:
+    """All workers draw from the same window."""
+    assert limiter().take(6) == 6
+    assert limiter().take(6) == 4
+    assert limiter().take(6) == 0
+
+
+def test_the_next_window_starts_anew(clock: list[float]) -> None:
+    """seconds_left says when."""
+    mine = limiter()
+    assert mine.take(20) == 10
+    assert mine.seconds_left() == pytest.approx(0.75)
+    clock[0] += mine.seconds_left()
+    assert mine.take(20) == 10
+
+
+def test_what_was_granted_and_not_used_comes_back(clock: list[float]) -> None:
+    """A claim that found fewer rows than granted leaves the rest to others."""
+    mine = limiter()
+    assert mine.take(10) == 10
+    mine.give_back(7)
+    mine.give_back(0)
+    assert limiter().take(10) == 7
+
+
+def test_giving_back_after_the_window_harms_nothing(clock: list[float]) -> None:
+    """The key is gone and stays gone."""
+    mine = limiter()
+    mine.take(10)
+    clock[0] += 1
+    mine.give_back(5)
+    assert mine.take(20) == 10
+
+
+def test_an_evicted_key_counts_from_there(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache under pressure may forget between add and incr; the window is then started again."""
+    monkeypatch.setattr(cache, "add", lambda *args, **kwargs: False)
+    assert limiter().take(6) == 6
+    assert limiter().take(6) == 4
+
+
+def test_accounts_count_apart(clock: list[float]) -> None:
+    """Each account has its own rate."""
+    assert limiter().take(10) == 10
+    assert RateLimiter("other", Rate(10, 1)).take(10) == 10
+
+
+def test_threads_never_get_more_than_the_window_has(clock: list[float]) -> None:
+    """Eight threads, a hundred grabs each, one window of 250."""
+    granted: list[int] = []
+    shared: Any = limiter(250)
+
+    def grab() -> None:
+        granted.extend(shared.take(1) for _ in range(100))
+
+    threads = [threading.Thread(target=grab) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(granted) == 250
