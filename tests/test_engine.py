@@ -386,6 +386,7 @@ def test_a_result_that_comes_too_late_is_not_written(
 
     def take_over(message: Any) -> None:
         SendLog.objects.update(claimed_at=taken_over)
+        connection.close()
 
     wechat.delay(0.4)
     worker = threading.Timer(0.2, take_over, [None])

@@ -69,12 +69,6 @@ def test_token_codes_have_their_treatment(errcode: int, treatment: Treatment) ->
 def test_every_entry_is_whole(errcode: int, endpoint: str) -> None:
     """Each entry has its own code, words to show, and a pause exactly where something pauses."""
     info = describe(errcode, endpoint=endpoint)
-    pauses = {
-        Treatment.ACCOUNT,
-        Treatment.TEMPLATE,
-        Treatment.TEMPLATE_GONE,
-        Treatment.TOKEN,
-    }
     assert info.errcode == errcode
     assert str(info.cause)
     assert str(info.next_step)

@@ -81,5 +81,3 @@ def test_fifty_bound_and_five_unbound_users(wechat: Sandbox, known_template: Any
     skipped = notification.logs.filter(status=Status.SKIPPED)
     assert {log.errmsg for log in skipped} == {recipients.NOT_BOUND}
     assert all(log.msgid and log.sent_at for log in notification.logs.filter(status=Status.SENT))
-
-

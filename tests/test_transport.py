@@ -24,7 +24,7 @@ from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.wechat.transport import Transport
 
 SEND = "/cgi-bin/message/template/send"
-TIMEOUT = (0.5, 0.5)
+TIMEOUT = (5, 5)
 # For localhost and 127.0.0.1, signed by itself.
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 SECRET = "TOKEN-NOBODY-MAY-SEE"
@@ -195,7 +195,7 @@ def test_lost_answer_may_have_been_sent(trouble: str, options: dict[str, Any]) -
     """A request that left and whose answer was lost or broken may have been carried out."""
     with Sandbox() as wechat:
         getattr(wechat, trouble)(**options)
-        assert failure(wechat.url).maybe_sent
+        assert failure(wechat.url, timeout=(5, 0.5 if trouble == "stall" else 5)).maybe_sent
 
 
 @pytest.mark.parametrize("answer", [b"", b"ok", b"[]", b"\xff\xfe", b'{"errcode": "x"}', b"null"])

@@ -29,7 +29,7 @@ def bind(
     """
     settings.account(account)
     if not is_openid(openid):
-        raise InvalidData([Problem("openid", "is not an openid", given=openid)])
+        raise InvalidData([Problem("openid", "is not an openid", given=mask_openid(str(openid)))])
     with transaction.atomic():
         binding, created = _get_or_create(
             user, openid, account, unionid=unionid, source=source, subscribed=subscribed

@@ -66,11 +66,14 @@ def _unknown_keys(raw: Any) -> Iterable[checks.CheckMessage]:
 
 
 def _wrong_values() -> Iterable[checks.CheckMessage]:
+    wrong: dict[str, None] = {}  # an ordered set: LEASE complains about TIMEOUT once more
     for name in VALUES:
         try:
             getattr(settings, name)
         except ImproperlyConfigured as error:
-            yield checks.Error(str(error), id="wechat_notify.E004")
+            wrong[str(error)] = None
+    for message in wrong:
+        yield checks.Error(message, id="wechat_notify.E004")
 
 
 def _cache() -> Iterable[checks.CheckMessage]:

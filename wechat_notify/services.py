@@ -149,11 +149,14 @@ def resend(logs: SendLog | Iterable[SendLog], *, created_by: Any = None) -> Quer
 def cancel(notification: Notification) -> int:
     """Call off what is still waiting. Returns how many messages will not be sent.
 
-    A message that is being sent at this moment cannot be called back.
+    A message that is being sent at this moment cannot be called back. One of which nobody knows
+    whether it arrived is not tried again and becomes ``uncertain``.
     """
-    return notification.logs.filter(status=Status.PENDING).update(
-        status=Status.CANCELLED, due_at=None
-    )
+    waiting = notification.logs.filter(status=Status.PENDING)
+    with transaction.atomic(using=database().alias):
+        in_doubt = waiting.filter(in_doubt_since__isnull=False)
+        in_doubt.update(status=Status.UNCERTAIN, due_at=None)
+        return waiting.update(status=Status.CANCELLED, due_at=None)
 
 
 def pause(notification: Notification) -> int:
@@ -321,10 +324,18 @@ def _resend_as_new(old: Notification, logs: QuerySet[SendLog], created_by: Any) 
 
 
 def _rows_again(old: Notification, logs: QuerySet[SendLog]) -> Iterable[enqueue.Row]:
+    shared_reason = _why_not_again(old, None)
     for log, target in recipients.targets_again(logs, old.template.account):
-        nothing_to_say = not (old.data or log.data) and old.template.fields
-        reason = recipients.NO_DATA if nothing_to_say else ""
+        reason = _why_not_again(old, log.data) if log.data else shared_reason
         yield enqueue.Row(target, log.data, reason=reason, resend_of=log.pk)
+
+
+def _why_not_again(old: Notification, own_data: dict[str, Any] | None) -> str:
+    """What WeChat would refuse today: data that was skipped before, or a template that changed."""
+    data = {**old.data, **(own_data or {})}
+    if not data and old.template.fields:
+        return recipients.NO_DATA
+    return "; ".join(str(problem) for problem in old.template.check_data(data))
 
 
 def _unpark(notification: Notification) -> int:

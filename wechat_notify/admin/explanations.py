@@ -43,9 +43,14 @@ def why_paused(template: MessageTemplate) -> str:
     return f"{info.cause} {info.next_step} (errcode {template.pause_errcode})"
 
 
+def reason(log: SendLog) -> str:
+    """What went wrong, in one sentence; empty where WeChat said "ok" (errcode 0) or nothing."""
+    return "" if log.errcode == 0 else log.explanation
+
+
 def _meaning(log: SendLog) -> Iterator[str]:
-    if log.explanation:
-        yield log.explanation
+    if why := reason(log):
+        yield why
     elif log.status == Status.SENT:
         yield _("WeChat accepted the message. Its receipt has not come yet.")
     elif log.status == Status.DELIVERED:

@@ -90,7 +90,9 @@ class ResendPlan:
     ) -> Confirmation:
         """The confirmation page for this user."""
         templates = self._templates()
-        again = ngettext("%d message is sent again.", "%d messages are sent again.", self.again)
+        again = ngettext(
+            "%d message will be sent again.", "%d messages will be sent again.", self.again
+        )
         button = ngettext("Resend %d message", "Resend %d messages", self.again)
         return Confirmation(
             title=_("Resend messages"),
@@ -155,7 +157,7 @@ class ResendPlan:
             yield text % doubtful
         resends = SendLog.objects.filter(resend_of=OuterRef("pk"))
         if resent := self.final.filter(Exists(resends)).count():
-            text = ngettext("%d has been resent before.", "%d have been resent before.", resent)
+            text = ngettext("%d was resent before.", "%d were resent before.", resent)
             yield text % resent
 
     def _people(self, request: HttpRequest) -> list[SafeString]:

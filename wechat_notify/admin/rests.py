@@ -107,7 +107,7 @@ class RestsMixin(BaseAdmin):
     def _log_try_again(self, request: HttpRequest, account: str) -> None:
         # An account is a setting and no object: the entry names it and links to nothing.
         LogEntry.objects.create(
-            user=request.user,
+            user=request.user,  # type: ignore[misc]  # admin_view lets in nobody else
             content_type=ContentType.objects.get_for_model(self.model),
             object_repr=account,
             action_flag=CHANGE,

@@ -1,5 +1,6 @@
 """The send log: what happened to each message, and why."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -14,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from ..models import SendLog, SendLogQuerySet
 from .badges import status_badge
 from .base import Button, ReadOnlyMixin, may_see_openids
-from .explanations import explain
+from .explanations import explain, reason
 from .filters import AccountFilter, BindingFilter, ErrcodeFilter, NotificationFilter
-from .links import object_link
+from .links import link, object_link
 from .people import WHO, about, who
 from .previews import log_card
 from .resending import ResendMixin
@@ -51,8 +52,7 @@ class SendLogAdmin(RestsMixin, ResendMixin, VerbsMixin, ReadOnlyMixin):
     # -- the list -----------------------------------------------------------------------------
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        shown = ("template", "state", "explanation", "answer", "msgid", "due_at", "sent_at")
-        return (self._who(request), *shown)
+        return (self._who(request), "state", "explanation", "template", "when", "answer", "msgid")
 
     def _who(self, request: HttpRequest) -> str:
         return "who_with_openid" if may_see_openids(request) else "who_masked"
@@ -130,7 +130,11 @@ class SendLogAdmin(RestsMixin, ResendMixin, VerbsMixin, ReadOnlyMixin):
 
     @admin.display(description=_("explanation"))
     def explanation(self, obj: SendLog) -> str:
-        return obj.explanation
+        return reason(obj)
+
+    @admin.display(description=_("sent or due at"))
+    def when(self, obj: SendLog) -> datetime | None:
+        return obj.sent_at or obj.due_at
 
     @admin.display(description="errcode")
     def answer(self, obj: SendLog) -> str:
@@ -166,11 +170,11 @@ class SendLogAdmin(RestsMixin, ResendMixin, VerbsMixin, ReadOnlyMixin):
     def chain(self, obj: SendLog) -> SafeString:
         rows = [(_("resend of"), obj.resend_of)] if obj.resend_of else []
         rows += [(_("resent as"), log) for log in obj.resends.select_related("user").order_by("pk")]
-        parts = (
-            (what, object_link(self.admin_site, log), status_badge(log.status))
-            for what, log in rows
-        )
+        parts = ((what, self._numbered(log), status_badge(log.status)) for what, log in rows)
         return format_html_join("", "<div>{}: {} {}</div>", parts)
+
+    def _numbered(self, log: SendLog) -> SafeString:
+        return link(self.url("change", log.pk), f"#{log.pk}")
 
     @admin.display(description=_("card"))
     def card(self, obj: SendLog) -> SafeString:

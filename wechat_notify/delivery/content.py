@@ -66,13 +66,20 @@ def link_problems(url: Any, miniprogram: Any) -> list[Problem]:
         problems.append(Problem("url", _("must be a text"), url))
     elif len(url) > length:
         problems.append(Problem("url", _("is longer than %d characters") % length, url))
-    elif url and urlsplit(url).scheme not in ("", "http", "https"):
+    elif _scheme(url) not in ("", "http", "https"):
         problems.append(Problem("url", _("must start with http:// or https://"), url))
     if miniprogram is not None and not _is_miniprogram(miniprogram):
         problems.append(
             Problem("miniprogram", _('must be {"appid": "…", "pagepath": "…"}'), miniprogram)
         )
     return problems
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:  # such as "http://[", which is no address at all
+        return "invalid"
 
 
 def _is_miniprogram(value: Any) -> bool:

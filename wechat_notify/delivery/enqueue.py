@@ -136,7 +136,7 @@ def _insert_select(notification: Notification, users: QuerySet[Any], reason: str
     if is_queryset_of(users, OpenIDBinding):
         chosen_bindings = bindings.filter(pk__in=chosen)
         elsewhere = chosen_bindings.exclude(account=account)
-        _copy(elsewhere, notification, _of_binding(notification, OTHER_ACCOUNT))
+        _copy(elsewhere, notification, _of_binding(notification, reason or OTHER_ACCOUNT))
     else:
         chosen_bindings = bindings.filter(user_id__in=chosen)
         bound = Exists(bindings.filter(account=account, user_id=OuterRef("pk")))

@@ -23,6 +23,9 @@ NOT_FOLLOWING = gettext_noop("This person does not follow the account.")
 OTHER_ACCOUNT = gettext_noop("This openid belongs to another account.")
 NO_DATA = gettext_noop("What this message was to say was never written down.")
 
+# Openids have 28 characters in every sample seen; a shorter text is shown as it is.
+SHORTEST_OPENID = 20
+
 # The platform publishes no format; letters, digits, "_" and "-" are what every sample has.
 _OPENID = re.compile(rf"[A-Za-z0-9_-]{{1,{OPENID_LENGTH}}}")
 
@@ -68,9 +71,14 @@ def can_be_subquery(queryset: QuerySet[Any], using: str) -> bool:
 
 
 def _is_plain(queryset: QuerySet[Any]) -> bool:
-    """Neither sliced (MariaDB takes no LIMIT in a subquery) nor a union, nor DISTINCT ON."""
+    """Of objects, and neither sliced (MariaDB takes no LIMIT in a subquery) nor a union, nor
+    DISTINCT ON.
+
+    What ``values_list("openid", flat=True)`` yields has no key: it is an openid like any other.
+    """
     query = queryset.query
-    return not (query.is_sliced or query.combinator or query.distinct_fields)
+    of_objects = queryset._fields is None
+    return of_objects and not (query.is_sliced or query.combinator or query.distinct_fields)
 
 
 def targets(users: Any, account: str) -> Iterator[Target]:
@@ -86,10 +94,20 @@ def targets(users: Any, account: str) -> Iterator[Target]:
         if in_order:
             seen.clear()  # the key only grows: nothing seen before can come again
         for target in _resolve(chunk, account):
-            mark = target.openid or ("user", target.user.pk)
+            mark = _mark(target)
             if mark not in seen:
                 seen.add(mark)
                 yield target
+
+
+def _mark(target: Target) -> tuple[Any, bool]:
+    """What two targets have in common that would be the same row.
+
+    Two aliases may stand for one account of WeChat: the binding on the other alias, which is only
+    reported, must not stand in the way of the one that is written to.
+    """
+    whom = target.openid or ("user", target.user.pk)
+    return whom, target.reason == OTHER_ACCOUNT
 
 
 def targets_again(logs: QuerySet[SendLog], account: str) -> Iterator[tuple[SendLog, Target]]:
@@ -195,5 +213,8 @@ def _user_model() -> type[AbstractBaseUser]:
 
 def _not_a_recipient(entry: Any, why: str = "") -> InvalidData:
     why = why or "is not a user, an OpenIDBinding or an openid"
-    shown = f"{type(entry).__name__} {str(entry)[:40]!r}"
-    return InvalidData([Problem("users", f"{shown} {why}", given=entry)])
+    text = str(entry)
+    # A long text may be an openid with a stray blank, and nobody's openid is shown whole.
+    shown = text if len(text) < SHORTEST_OPENID else mask_openid(text)
+    given = shown if isinstance(entry, str) else entry
+    return InvalidData([Problem("users", f"{type(entry).__name__} {shown!r} {why}", given=given)])

@@ -1,0 +1,71 @@
+"""Hand in a request, see one's requests, decide one. Nothing here knows of WeChat."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+from django.views.generic import CreateView, DetailView, ListView
+
+from .forms import LeaveForm
+from .models import Leave, LeaveQuerySet, Membership
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The user behind a login_required request."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+class VisibleLeaves(LoginRequiredMixin):
+    request: HttpRequest
+
+    def get_queryset(self) -> LeaveQuerySet:
+        leaves = Leave.objects.visible_to(signed_in(self.request))
+        return leaves.select_related("applicant", "school", "decided_by")
+
+
+class LeaveList(VisibleLeaves, ListView[Leave]):
+    paginate_by = 50
+
+
+class LeaveDetail(VisibleLeaves, DetailView[Leave]):
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        may_decide = self.object.may_be_decided_by(signed_in(self.request))
+        return super().get_context_data(may_decide=may_decide, **kwargs)
+
+
+class LeaveCreate(LoginRequiredMixin, UserPassesTestMixin, CreateView[Leave, LeaveForm]):
+    model = Leave
+    form_class = LeaveForm
+
+    def test_func(self) -> bool:
+        """Only staff of a school take leave from it."""
+        return Membership.objects.filter(user=signed_in(self.request)).exists()
+
+    def form_valid(self, form: LeaveForm) -> HttpResponse:
+        user = signed_in(self.request)
+        form.instance.applicant = user
+        form.instance.school = Membership.objects.get(user=user).school
+        messages.success(self.request, _("Handed in. Your approvers are told in WeChat."))
+        return super().form_valid(form)
+
+
+@login_required
+@require_POST
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    user = signed_in(request)
+    visible = Leave.objects.visible_to(user).select_for_update(of=("self",))
+    leave = get_object_or_404(Leave.objects.filter(pk__in=visible.values("pk")).select_for_update(), pk=pk)
+    if not leave.may_be_decided_by(user):
+        raise PermissionDenied
+    leave.decide(user, approve=request.POST.get("decision") == "approve")
+    messages.success(request, _("Decided. %(name)s is told in WeChat.") % {"name": leave.applicant.get_full_name()})
+    return redirect(leave)

@@ -1,0 +1,15 @@
+"""Where things are on the demo site."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
+
+from .showcase.views import DemoLoginView
+
+urlpatterns = [
+    path("", include("demo_project.leave.urls")),
+    path("login/", DemoLoginView.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("admin/", admin.site.urls),
+]

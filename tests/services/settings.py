@@ -1,0 +1,36 @@
+"""Settings of the worker processes that the service tests start. Everything from the environment.
+
+Beside DATABASE_URL, CACHE_URL and CELERY_BROKER_URL: SANDBOX_URL, where the fake WeChat listens,
+and DISPATCHER.
+"""
+
+import django
+
+from tests.settings import *  # noqa: F403
+from tests.settings import DATABASES, INSTALLED_APPS, WECHAT_NOTIFY, env
+from wechat_notify.sandbox import samples
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"].setdefault("OPTIONS", {})["timeout"] = 30
+
+INSTALLED_APPS += ["django_tasks_db"]
+if django.VERSION < (6, 0):
+    INSTALLED_APPS += ["django_tasks"]
+TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
+
+WECHAT_NOTIFY["ACCOUNTS"] = {
+    "default": {
+        "APP_ID": samples.APP_ID,
+        "APP_SECRET": samples.APP_SECRET,
+        "API_BASE": env.str("SANDBOX_URL"),
+    }
+}
+WECHAT_NOTIFY.update(
+    DISPATCHER=env.str(
+        "DISPATCHER", default="wechat_notify.delivery.dispatch.WorkerDispatcher"
+    ),
+    BATCH_SIZE=100,
+    CONCURRENCY=8,
+    TIMEOUT=(2, 5),
+    LEASE=8,
+)
