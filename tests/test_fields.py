@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wechat_notify.wechat import fields
-from wechat_notify.wechat.fields import Card, Field, Row, card, check, count, parse, trim, warn
+from wechat_notify.wechat.fields import Card, Field, Row, card, check, parse, trim, warn
+from wechat_notify.wechat.rules import RULES
+from wechat_notify.wechat.text import count
 
 HAN = st.sampled_from("订单支付成功配送中张王李赵粤京沪龥〇々鑫")
 LETTER = st.sampled_from(string.ascii_letters)
@@ -163,7 +165,7 @@ def test_one_step_past_a_rule_is_refused_with_the_rule_named(type_, data):
     """A value just beyond the documented wording is refused, and the message holds the rule."""
     message = check(field(type_), data.draw(ONE_STEP_PAST[type_]))
     assert message is not None
-    assert str(fields.RULES[type_].message) in message
+    assert str(RULES[type_].message) in message
 
 
 @pytest.mark.parametrize("type_", ACCEPTED)
@@ -295,7 +297,7 @@ def test_a_message_shows_only_the_start_of_a_long_value():
 
 def test_messages_are_in_the_active_language():
     """A rule's message is translated when it is shown, not when the module is loaded."""
-    rule = fields.RULES["thing"]
+    rule = RULES["thing"]
     with translation.override("en"):
         assert str(rule.message) == "at most 20 characters"
     assert isinstance(check(field("thing"), "长" * 30), str)
@@ -303,7 +305,7 @@ def test_messages_are_in_the_active_language():
 
 def test_every_rule_has_a_message_and_an_honest_limit():
     """A form can show each rule, and a text at its limit is not called too long."""
-    for type_, rule in fields.RULES.items():
+    for type_, rule in RULES.items():
         assert str(rule.message)
         if rule.limit is not None:
             assert "this has" not in (rule.check("1" * rule.limit) or ""), type_
@@ -424,7 +426,7 @@ def test_parsing_hostile_content_is_linear(hostile):
     assert time.process_time() - started < 1
 
 
-@pytest.mark.parametrize("type_", fields.RULES)
+@pytest.mark.parametrize("type_", RULES)
 @pytest.mark.parametrize("hostile", ["1", " ", "~", "1~", "年", "１:1 ", "a1", "￥1", "\u0301"])
 def test_checking_a_huge_value_is_linear(type_, hostile):
     """A huge text in any field is refused or passed at once."""

@@ -9,8 +9,9 @@ class WeChatNotifyConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from .checks import check_settings
+        from .checks import check_declarations, check_settings
         from .triggers import connect
 
         checks.register(check_settings, "wechat_notify")
+        checks.register(check_declarations, "wechat_notify")
         connect()

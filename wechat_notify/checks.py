@@ -1,7 +1,7 @@
 """System checks: a wrong setting is found by ``manage.py check``, not by the first message.
 
 Stable ids; ``manage.py check --tag wechat_notify`` runs these alone. E010 to E019 and W010 to
-W019 are the backends' own.
+W019 are the backends' own, E020 to E029 and W020 to W029 speak of what code expects of templates.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,10 +11,14 @@ from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, router
 
 from .backends.registry import build_backend
 from .conf import ACCOUNT_KEYS, KEYS, settings
+from .declarations import Declaration, declared
 from .delivery.dispatch import get_dispatcher
+from .models import MessageTemplate
+from .wechat.fields import NOT_SHOWN
 
 VALUES = (
     "INLINE_LIMIT",
@@ -120,3 +124,83 @@ def _accounts(aliases: list[str]) -> Iterable[checks.CheckMessage]:
             yield checks.Error(str(error), id="wechat_notify.E008")
         else:
             yield from backend.check()
+
+
+def check_declarations(
+    app_configs: Sequence[AppConfig] | None = None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[checks.CheckMessage]:
+    """Where code expects other templates than are registered.
+
+    Reads the templates, in one query, only where Django asks to look into their database, as
+    ``migrate`` and ``check --database default`` do: no other command waits for a database because
+    of this. Without the table, or with one that is not migrated yet, there is nothing to say.
+    """
+    try:
+        aliases = settings.aliases
+    except ImproperlyConfigured:
+        return []  # check_settings says so
+    found = [_unknown_account(one) for one in declared if one.account not in aliases]
+    using = router.db_for_read(MessageTemplate)
+    if not declared or using not in (databases or ()):
+        return found
+    names = {one.template for one in declared}
+    try:
+        registered = {
+            (template.account, template.name): template
+            for template in MessageTemplate.objects.using(using).filter(name__in=names)
+        }
+    except DatabaseError:
+        return found
+    for one in declared:
+        found += _compare(one, registered.get((one.account, one.template)))
+    return found
+
+
+def _unknown_account(declaration: Declaration) -> checks.CheckMessage:
+    return checks.Error(
+        f'Code uses template "{declaration.template}" of account "{declaration.account}", which '
+        f'WECHAT_NOTIFY["ACCOUNTS"] does not have.',
+        id="wechat_notify.E020",
+    )
+
+
+def _compare(
+    declaration: Declaration, template: MessageTemplate | None
+) -> Iterable[checks.CheckMessage]:
+    where = f'Template "{declaration.template}" of account "{declaration.account}"'
+    if template is None:
+        yield checks.Warning(
+            f"{where} is used in code and not registered.",
+            hint="Register it in the admin, or run manage.py wechat_sync_templates and name it.",
+            id="wechat_notify.W020",
+        )
+        return
+    if not template.is_active:
+        yield checks.Warning(
+            f"{where} is used in code and not active.",
+            hint="WeChat no longer lists it, or somebody switched it off.",
+            id="wechat_notify.W021",
+        )
+    if declaration.fields is not None and template.fields:
+        yield from _compare_fields(where, declaration.fields, template)
+
+
+def _compare_fields(
+    where: str, wanted: frozenset[str], template: MessageTemplate
+) -> Iterable[checks.CheckMessage]:
+    there = {field.name for field in template.fields}
+    hint = f"It has: {', '.join(field.name for field in template.fields)}."
+    if unknown := wanted - there - NOT_SHOWN:
+        yield checks.Error(
+            f"{where} has no field {', '.join(sorted(unknown))}, which code fills in.",
+            hint=hint,
+            id="wechat_notify.E021",
+        )
+    if missing := there - wanted - NOT_SHOWN:
+        yield checks.Error(
+            f"{where} needs {', '.join(sorted(missing))}, which code does not fill in.",
+            hint=hint,
+            id="wechat_notify.E022",
+        )

@@ -101,7 +101,7 @@ def notify(
         template=found,
         data=shared,
         url=content.absolute_url(url),
-        miniprogram=miniprogram,
+        miniprogram=content.complete(miniprogram),
         key=key or None,
         source=source,
         created_by=created_by,

@@ -1,6 +1,6 @@
 """Other apps' signals to ``notify()``.
 
-    @notify_on(post_save, sender=Leave, template="leave_requested")
+    @notify_on(post_save, sender=Leave, template="leave_requested", fields=["name1"])
     def tell_managers(instance, created, **kwargs):
         if created:
             return {"users": managers_of(instance), "data": {"name1": instance.person}}
@@ -9,12 +9,14 @@ Put such functions where the site's ``AppConfig.ready()`` imports them, as for a
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from django.dispatch import Signal
 
 from . import services
+from .conf import DEFAULT_ACCOUNT
+from .declarations import declare
 from .models import MessageTemplate, Notification
 from .signals import notify_requested
 
@@ -27,6 +29,7 @@ def notify_on(
     sender: Any = None,
     template: MessageTemplate | str,
     account: str | None = None,
+    fields: Iterable[str] | None = None,
     **connect_options: Any,
 ) -> Callable[[Receiver], Receiver]:
     """Notify when ``signal`` is sent (by ``sender``) and the decorated function says whom of what.
@@ -35,9 +38,14 @@ def notify_on(
     ``notify()``'s arguments: ``users`` and ``data``, and any of its options. Further keywords,
     such as ``dispatch_uid``, go to ``Signal.connect``.
 
+    A ``template`` given by name is declared (see ``declarations``): the system checks tell when it
+    is not registered, or when it has other fields than the names in ``fields``.
+
     The function itself is returned unchanged. What ``notify()`` raises, it raises in the code
     that sent the signal; nothing is written then.
     """
+    if isinstance(template, str):
+        declare(template, fields=fields, account=account or DEFAULT_ACCOUNT)
 
     def decorate(function: Receiver) -> Receiver:
         @functools.wraps(function)

@@ -4,12 +4,12 @@ from .models import Leave, Membership, School
 
 
 @admin.register(School)
-class SchoolAdmin(admin.ModelAdmin[School]):
+class SchoolAdmin(admin.ModelAdmin):
     search_fields = ["name"]
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin[Membership]):
+class MembershipAdmin(admin.ModelAdmin):
     list_display = ["user", "school", "may_approve"]
     list_filter = ["school", "may_approve"]
     list_select_related = ["user", "school"]
@@ -17,7 +17,7 @@ class MembershipAdmin(admin.ModelAdmin[Membership]):
 
 
 @admin.register(Leave)
-class LeaveAdmin(admin.ModelAdmin[Leave]):
+class LeaveAdmin(admin.ModelAdmin):
     list_display = ["applicant", "school", "kind", "start", "end", "status"]
     list_filter = ["status", "kind", "school"]
     list_select_related = ["applicant", "school"]

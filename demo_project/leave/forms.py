@@ -8,7 +8,7 @@ from .models import Leave
 MINUTES = "%Y-%m-%dT%H:%M"
 
 
-class LeaveForm(forms.ModelForm[Leave]):
+class LeaveForm(forms.ModelForm):
     class Meta:
         model = Leave
         fields = ["kind", "start", "end", "reason"]

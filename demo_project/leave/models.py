@@ -1,7 +1,7 @@
 """A school, its staff, and their requests for leave."""
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, User
+from django.contrib.auth.models import User
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -38,12 +38,10 @@ class Membership(models.Model):
 
 
 class LeaveQuerySet(models.QuerySet["Leave"]):
-    def visible_to(self, user: AbstractBaseUser) -> "LeaveQuerySet":
+    def visible_to(self, user: User) -> "LeaveQuerySet":
         """One's own requests, and those that one may approve."""
-        return self.filter(
-            Q(applicant=user)
-            | Q(school__membership__user=user, school__membership__may_approve=True)
-        ).distinct()
+        approves_at = School.objects.filter(membership__user=user, membership__may_approve=True)
+        return self.filter(Q(applicant=user) | Q(school__in=approves_at))
 
 
 class Leave(models.Model):
@@ -107,7 +105,7 @@ class Leave(models.Model):
         staff = User.objects.filter(membership__school=self.school, membership__may_approve=True)
         return staff.exclude(pk=self.applicant_id)
 
-    def may_be_decided_by(self, user: AbstractBaseUser) -> bool:
+    def may_be_decided_by(self, user: User) -> bool:
         return self.is_pending and self.approvers().filter(pk=user.pk).exists()
 
     def decide(self, user: User, *, approve: bool) -> None:

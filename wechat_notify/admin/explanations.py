@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..conf import settings
 from ..models import MessageTemplate, SendLog
@@ -14,23 +15,30 @@ from .rests import why_at_rest
 
 Status = SendLog.Status
 
+MEANINGS = {
+    Status.SENDING: gettext_lazy("A worker is sending it at this moment."),
+    Status.SENT: gettext_lazy("WeChat accepted the message. Its receipt has not come yet."),
+    Status.DELIVERED: gettext_lazy("The message is on the person's phone."),
+    Status.EXPIRED: gettext_lazy("It was too late to send it: its time was over."),
+    Status.CANCELLED: gettext_lazy("Somebody called it off before it was sent."),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Plain sentences first, the numbers that WeChat's support asks for last."""
+    """Plain sentences first, WeChat's own words and its request id last."""
 
     sentences: list[str]
-    errcode: int | None = None
-    errmsg: str = ""
+    words: str = ""
     rid: str = ""
 
 
 def explain(log: SendLog) -> Explanation:
     """Why this message stands as it does, with everything known about it."""
-    sentences = [*_meaning(log), *(_holds(log) if log.status == Status.PENDING else ())]
-    if not log.errcode:
-        return Explanation(sentences)
-    return Explanation(sentences, log.errcode, log.errmsg, log.rid)
+    sentences = [*_meaning(log), *(_waits_for(log) if log.status == Status.PENDING else ())]
+    if log.status == Status.UNDELIVERED:
+        return Explanation(sentences, log.receipt_status)
+    return Explanation(sentences, log.errmsg, log.rid) if log.errcode else Explanation(sentences)
 
 
 def why_paused(template: MessageTemplate) -> str:
@@ -38,7 +46,7 @@ def why_paused(template: MessageTemplate) -> str:
     if template.paused_at is None:
         return ""
     if template.pause_errcode is None:
-        return _("Paused.")
+        return _("Somebody paused it.")
     info = describe(template.pause_errcode)
     return f"{info.cause} {info.next_step} (errcode {template.pause_errcode})"
 
@@ -51,32 +59,36 @@ def reason(log: SendLog) -> str:
 def _meaning(log: SendLog) -> Iterator[str]:
     if why := reason(log):
         yield why
-    elif log.status == Status.SENT:
-        yield _("WeChat accepted the message. Its receipt has not come yet.")
-    elif log.status == Status.DELIVERED:
-        yield _("The message is on the person's phone.")
-    elif log.status == Status.EXPIRED:
-        yield _("It was too late to send it: its time was over.")
-    elif log.status == Status.CANCELLED:
-        yield _("Somebody called it off before it was sent.")
+    elif log.status == Status.UNDELIVERED:
+        yield _undelivered(log.receipt_status)
+    elif log.status in MEANINGS:
+        yield str(MEANINGS[Status(log.status)])
     if log.status == Status.UNCERTAIN:
         yield _("It may have arrived: no usable answer came back. Ask the person, then resend it.")
 
 
-def _holds(log: SendLog) -> Iterator[str]:
+def _undelivered(receipt: str) -> str:
+    # "failed:user block" when the person refuses, anything else for other reasons (WECHAT.md 4).
+    if "user block" in receipt:
+        return _("WeChat did not deliver it: the person refuses messages of this account.")
+    return _("WeChat accepted the message and did not deliver it. It can be resent.")
+
+
+def _waits_for(log: SendLog) -> Iterator[str]:
     """What a waiting message waits for, as far as it can be known."""
-    notification, held = log.notification, False
-    if notification.paused_at is not None:
-        held = True
-        yield _("The notification is paused.")
-    if why := why_paused(notification.template):
-        held = True
-        yield _("The template is paused.") + f" {why}"
-    if log.account in settings.aliases and (rest := why_at_rest(log.account)) is not None:
-        held = True
-        yield f"{rest.heading} {rest.reason}"
+    brakes = list(_brakes(log))
+    yield from brakes
     if log.due_at is not None and log.due_at > timezone.now():
         when = date_format(timezone.localtime(log.due_at), "DATETIME_FORMAT")
         yield _("It is due at %(time)s.") % {"time": when}
-    elif not held:
+    elif not brakes:
         yield _("It is due and waits for a worker (manage.py wechat_deliver).")
+
+
+def _brakes(log: SendLog) -> Iterator[str]:
+    if log.notification.paused_at is not None:
+        yield _("The notification is paused.")
+    if why := why_paused(log.notification.template):
+        yield _("The template is paused: %(why)s") % {"why": why}
+    if log.account in settings.aliases and (rest := why_at_rest(log.account)) is not None:
+        yield f"{rest.heading} {rest.reason}"

@@ -1,11 +1,14 @@
 """Cards as people will see them, inside the admin."""
 
+import re
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from ..models import MessageTemplate, Notification, SendLog
+
+_COLON = re.compile("[:：]")
 
 
 def example_data(template: MessageTemplate) -> dict[str, str]:
@@ -16,8 +19,8 @@ def example_data(template: MessageTemplate) -> dict[str, str]:
 
 def _lines(example: str) -> list[tuple[str, str]]:
     """(label, value) of each line like "姓名：张三"; the value may hold colons of its own."""
-    parts = (line.replace("：", ":", 1).partition(":") for line in example.splitlines())
-    return [(label.strip(), value.strip()) for label, _colon, value in parts]
+    parts = (_COLON.split(line, maxsplit=1) for line in example.splitlines())
+    return [(part[0].strip(), part[1].strip()) for part in parts if len(part) > 1]
 
 
 def template_card(template: MessageTemplate) -> SafeString:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from ..conf import settings
 from ..exceptions import InvalidData, Problem
 from ..models import MessageTemplate, Notification
+from ..types import MiniProgram
 from ..wechat.fields import NOT_SHOWN
 from ..wechat.values import normalise
 
@@ -87,6 +88,13 @@ def _is_miniprogram(value: Any) -> bool:
         return False
     texts = isinstance(value.get("appid"), str) and isinstance(value.get("pagepath", ""), str)
     return texts and bool(value["appid"])
+
+
+def complete(miniprogram: Any) -> MiniProgram | None:
+    """Both keys, whether or not the caller gave a page."""
+    if miniprogram is None:
+        return None
+    return {"appid": miniprogram["appid"], "pagepath": miniprogram.get("pagepath", "")}
 
 
 def time_problems(send_at: Any, expires_at: Any) -> list[Problem]:

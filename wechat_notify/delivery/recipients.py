@@ -77,7 +77,7 @@ def _is_plain(queryset: QuerySet[Any]) -> bool:
     What ``values_list("openid", flat=True)`` yields has no key: it is an openid like any other.
     """
     query = queryset.query
-    of_objects = queryset._fields is None
+    of_objects = queryset._fields is None  # type: ignore[attr-defined]
     return of_objects and not (query.is_sliced or query.combinator or query.distinct_fields)
 
 

@@ -1,0 +1,132 @@
+"""A fake API that is fast and nothing else: ``python -m benchmarks.server CERTIFICATE KEY``.
+
+It answers a token request at once and any message after the latency set, as HTTP/1.1 with
+keep-alive, on one plain and one TLS port of the loopback address, which it prints. Its other
+paths belong to the benchmark: ``/latency?ms=20`` and ``/counts``, which also sets them to zero.
+"""
+
+import asyncio
+import json
+import os
+import ssl
+import sys
+from dataclasses import asdict, dataclass, field
+
+TOKEN_PATHS = (b"/cgi-bin/token", b"/cgi-bin/stable_token")
+# WeChat tells up to 7200 seconds; the token's length is that of the samples in its documentation.
+TOKEN_ANSWER = json.dumps({"access_token": "a" * 136, "expires_in": 7200}).encode()
+
+
+@dataclass
+class Counts:
+    """What was asked for since the last look; ``connections`` that carried at least a request."""
+
+    messages: int = 0
+    tokens: int = 0
+    connections: int = 0
+
+
+@dataclass
+class Traffic:
+    """What all connections share."""
+
+    latency: float = 0.0
+    counts: Counts = field(default_factory=Counts)
+    last_msgid: int = 4_000_000_000_000_000_000
+
+    def take_counts(self) -> Counts:
+        counts, self.counts = self.counts, Counts()
+        return counts
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection. No pipelining: a request comes after the answer to the last one."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._received = bytearray()
+        self._counted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        end = self._received.find(b"\r\n\r\n")
+        if end < 0 or len(self._received) < end + 4 + _content_length(self._received[:end]):
+            return
+        path, _, query = bytes(self._received[: self._received.find(b"\r\n")]).split()[1].partition(
+            b"?"
+        )
+        self._received.clear()
+        self._serve(path, query)
+
+    def _serve(self, path: bytes, query: bytes) -> None:
+        if path == b"/latency":
+            self._traffic.latency = float(query.partition(b"=")[2]) / 1000
+            self._answer(b"{}")
+        elif path == b"/counts":
+            self._answer(json.dumps(asdict(self._traffic.take_counts())).encode())
+        elif path in TOKEN_PATHS:
+            self._count().tokens += 1
+            self._answer(TOKEN_ANSWER)
+        else:
+            self._count().messages += 1
+            self._accept_message()
+
+    def _count(self) -> Counts:
+        counts = self._traffic.counts
+        if not self._counted:
+            self._counted = True
+            counts.connections += 1
+        return counts
+
+    def _accept_message(self) -> None:
+        self._traffic.last_msgid += 1
+        body = b'{"errcode":0,"errmsg":"ok","msgid":%d}' % self._traffic.last_msgid
+        if self._traffic.latency:
+            asyncio.get_running_loop().call_later(self._traffic.latency, self._answer, body)
+        else:
+            self._answer(body)
+
+    def _answer(self, body: bytes) -> None:
+        if isinstance(self._transport, asyncio.WriteTransport) and not self._transport.is_closing():
+            self._transport.write(
+                b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n"
+                b"Content-Type: application/json; encoding=utf-8\r\n"
+                b"Date: Mon, 23 Nov 2026 03:00:00 GMT\r\nContent-Length: %d\r\n\r\n" % len(body)
+                + body
+            )
+
+
+def _content_length(head: bytearray) -> int:
+    lower = head.lower()
+    start = lower.find(b"\r\ncontent-length:")
+    return int(lower[start + 17 :].split(b"\r\n", 1)[0]) if start >= 0 else 0
+
+
+async def serve(certificate: str, key: str) -> None:
+    """Serve until the process is ended."""
+    traffic = Traffic()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    loop = asyncio.get_running_loop()
+    ports = []
+    for tls in (None, context):
+        server = await loop.create_server(
+            lambda: Connection(traffic), "127.0.0.1", 0, ssl=tls, backlog=1024
+        )
+        ports.append(server.sockets[0].getsockname()[1])
+    print(json.dumps(ports), flush=True)
+    await loop.create_future()
+
+
+def keep_to_last_core() -> None:
+    """So that the clients' figures do not move with the server's place."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+if __name__ == "__main__":
+    keep_to_last_core()
+    asyncio.run(serve(*sys.argv[1:3]))

@@ -1,0 +1,91 @@
+"""What a child process is asked to do, and what it answers. Standard library only."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+ACCOUNT = "default"
+APP_ID = "wx0123456789abcdef"
+APP_SECRET = "0123456789abcdef0123456789abcdef"
+TEMPLATE_ID = "sY7kq0N2Wv3mB8cZ1xL5tR9pD4hJ6gF_aQeUoIyTnKs"
+TEMPLATE_NAME = "order_shipped"
+URL = "https://school.example/orders/20261123000017/"
+CONTENT = (
+    "商品名称:{{thing1.DATA}}\n下单时间:{{time2.DATA}}\n订单金额:{{amount3.DATA}}\n"
+    "订单编号:{{character_string4.DATA}}\n订单状态:{{phrase5.DATA}}"
+)
+VALUES = {
+    "thing1": "手工羊毛围巾（深灰色）等三件商品",
+    "time2": "2026年11月23日 15:01",
+    "amount3": "1239.80元",
+    "character_string4": "SN20261123150100000017",
+    "phrase5": "已发货",
+}
+WIDTH = 32
+
+
+def openid(number: int) -> str:
+    """28 characters, as WeChat's are."""
+    return f"oBench{number:022d}"
+
+
+def message(number: int) -> dict[str, Any]:
+    """One message as a client without this project would write it: about 520 bytes of JSON."""
+    return {
+        "touser": openid(number),
+        "template_id": TEMPLATE_ID,
+        "url": URL,
+        "data": {name: {"value": value} for name, value in VALUES.items()},
+        "client_msg_id": f"bench-{number:020d}",
+    }
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to measure. ``kind`` names a module of ``benchmarks`` with a ``make(task)``.
+
+    ``recipients`` is how many rows an app run writes first; 0 where another process has written
+    them. ``database`` is "" for a contender that has none.
+    """
+
+    kind: str
+    api_base: str = ""
+    database: str = ""
+    seconds: float = 0.0
+    recipients: int = 0
+    tracing: bool = False
+
+    def dumps(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def loads(cls, text: str) -> "Task":
+        return cls(**json.loads(text))
+
+
+class Contender(Protocol):
+    """Made ready by ``make(task)``, which sends a few messages already: connections are open."""
+
+    def run(self, seconds: float) -> dict[str, Any]:
+        """Work for about so long; ``messages`` in the answer says how many were accepted."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One process's own account of its run.
+
+    ``started`` and ``ended`` are of the clock that all processes of the machine share;
+    ``cpu`` is user and system seconds of all its threads; ``peak_mb`` its highest resident size,
+    ``resting_mb`` the one before the run.
+    """
+
+    started: float
+    ended: float
+    cpu: float
+    resting_mb: float
+    peak_mb: float
+    found: dict[str, Any]
+
+    @property
+    def wall(self) -> float:
+        return self.ended - self.started

@@ -1,0 +1,96 @@
+"""Who plays in the demo. Their WeChat and their rows here come from the same list."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from demo_project.leave.models import Leave, Membership, School
+from wechat_notify.conf import DEFAULT_ACCOUNT
+from wechat_notify.models import MessageTemplate
+from wechat_notify.sandbox import records, samples
+from wechat_notify.services import bind, sync_templates
+
+PASSWORD = "demo"
+ADMIN = "admin"
+HERE, ELSEWHERE = samples.ACCOUNT_NAME, "实验二小"
+
+# The names that code uses for what the account has registered.
+TEMPLATES = {
+    "leave_requested": samples.LEAVE_TEMPLATE_ID,
+    "leave_decided": samples.LEAVE_RESULT_TEMPLATE_ID,
+    "order_paid": samples.ORDER_TEMPLATE_ID,
+    "appointment_made": samples.APPOINTMENT_TEMPLATE_ID,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """One member of staff. Without an openid: has not bound WeChat."""
+
+    username: str
+    name: str
+    school: str = HERE
+    may_approve: bool = False
+    openid: str = ""
+
+
+APPLICANT = Person("li", "李小明", openid="oSandbox-li-xiaoming-000000003")
+STAFF = (
+    Person("wang", "王老师", may_approve=True, openid="oSandbox-wang-laoshi-000000001"),
+    Person("chen", "陈主任", may_approve=True, openid="oSandbox-chen-zhuren-000000002"),
+    Person("zhao", "赵校长", may_approve=True),
+    APPLICANT,
+    Person("sun", "孙主任", ELSEWHERE, may_approve=True, openid="oSandbox-sun-zhuren--000000006"),
+)
+
+
+def followers() -> list[records.User]:
+    """The staff as the fake WeChat knows them."""
+    return [records.User(person.openid, person.name) for person in STAFF if person.openid]
+
+
+def enter() -> None:
+    """Create the admin, the schools and the staff with their bindings, unless they are there."""
+    password = make_password(PASSWORD)
+    root = {"is_staff": True, "is_superuser": True, "password": password, "first_name": "管理员"}
+    User.objects.get_or_create(username=ADMIN, defaults=root)
+    for person in STAFF:
+        school, _ = School.objects.get_or_create(name=person.school)
+        user, _ = User.objects.get_or_create(
+            username=person.username, defaults={"first_name": person.name, "password": password}
+        )
+        Membership.objects.get_or_create(
+            user=user, defaults={"school": school, "may_approve": person.may_approve}
+        )
+        if person.openid:
+            bind(user, person.openid)
+
+
+def register_templates() -> None:
+    """Give the account's templates the names that code uses, and fetch the rest from WeChat."""
+    for name, template_id in TEMPLATES.items():
+        MessageTemplate.objects.get_or_create(
+            account=DEFAULT_ACCOUNT, name=name, defaults={"template_id": template_id}
+        )
+    sync_templates()
+
+
+def hand_in_leave() -> Leave:
+    """Save a request for tomorrow; what follows is the work of the post_save signal."""
+    applicant = User.objects.get(username=APPLICANT.username)
+    tomorrow = timezone.localtime() + timedelta(days=1)
+    return Leave.objects.create(
+        applicant=applicant,
+        school=applicant.membership.school,
+        kind=Leave.Kind.PERSONAL,
+        start=_at(tomorrow, 8, 0),
+        end=_at(tomorrow + timedelta(days=1), 17, 30),
+        reason="回老家参加婚礼",
+    )
+
+
+def _at(day: datetime, hour: int, minute: int) -> datetime:
+    return day.replace(hour=hour, minute=minute, second=0, microsecond=0)

@@ -1,0 +1,119 @@
+"""``manage.py demo``: the site, a fake WeChat, and one message on its way from a saved row."""
+
+import copy
+import threading
+from argparse import ArgumentParser
+from collections import Counter
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.test.utils import override_settings
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from demo_project.leave.models import Leave
+from demo_project.showcase import cast, report
+from demo_project.showcase.site import Site
+from wechat_notify.conf import DEFAULT_ACCOUNT, DEFAULT_BACKEND
+from wechat_notify.models import Notification
+from wechat_notify.sandbox.server import Sandbox
+
+
+class Command(BaseCommand):
+    help = (
+        "Migrate, start a fake WeChat and the site, hand in a leave request, show what became of "
+        "its messages, and serve until Ctrl-C."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--once",
+            action="store_true",
+            help="stop after the first messages; exit code 1 if one did not arrive",
+        )
+        parser.add_argument(
+            "--port", type=int, default=0, help="of the site; any free one where it is left out"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("The demo creates logins that everybody knows: it needs DEBUG=on.")
+        with (
+            translation.override(settings.LANGUAGE_CODE),
+            Sandbox(users=cast.followers(), account_name=cast.HERE) as wechat,
+            Site(options["port"]) as site,
+            override_settings(WECHAT_NOTIFY=_towards(wechat, site)),
+        ):
+            try:
+                self._play(wechat, site)
+                if not options["once"]:
+                    self._serve()
+            except KeyboardInterrupt:
+                self.stdout.write("")
+
+    def _play(self, wechat: Sandbox, site: Site) -> None:
+        self._step(_("Migrating the database"))
+        call_command("migrate", verbosity=0)
+        self._step(_("Creating users and their bindings"))
+        cast.enter()
+        self._step(_("Syncing templates with the fake WeChat"))
+        cast.register_templates()
+        self._step(_("Saving a leave request; its post_save signal notifies those who approve"))
+        leave = cast.hand_in_leave()
+        notification = Notification.objects.get(key=f"leave-{leave.pk}")
+        self.stdout.write("\n" + report.send_log(notification) + "\n\n")
+        _require_arrival(leave, wechat)
+        self._addresses(leave, wechat, site)
+
+    def _addresses(self, leave: Leave, wechat: Sandbox, site: Site) -> None:
+        rows = [
+            (_("Phones"), f"{wechat.url}/", _("what arrived in WeChat")),
+            (_("Site"), f"{site.url}/", f"{cast.APPLICANT.username} / {cast.PASSWORD}"),
+            (_("Request"), site.url + leave.get_absolute_url(), f"wang / {cast.PASSWORD}"),
+            (_("Admin"), f"{site.url}/admin/", f"{cast.ADMIN} / {cast.PASSWORD}"),
+        ]
+        widths = [max(map(report.width, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            self.stdout.write(self.style.SUCCESS(report.line(row, widths)))
+
+    def _serve(self) -> None:
+        self.stdout.write("\n" + _("Stop with Ctrl-C."))
+        self.stdout.flush()
+        threading.Event().wait()
+
+    def _step(self, what: str) -> None:
+        self.stdout.write(f"· {what}")
+        self.stdout.flush()
+
+
+def _towards(wechat: Sandbox, site: Site) -> dict[str, Any]:
+    """The project's WECHAT_NOTIFY with the account at the fake WeChat, whatever .env says."""
+    wanted = copy.deepcopy(settings.WECHAT_NOTIFY)
+    wanted["ACCOUNTS"][DEFAULT_ACCOUNT] = {
+        "BACKEND": DEFAULT_BACKEND,
+        "APP_ID": wechat.app_id,
+        "APP_SECRET": wechat.app_secret,
+        "API_BASE": wechat.url,
+        "AUTHORIZE_BASE": wechat.url,
+    }
+    wanted["DISPATCHER"] = "wechat_notify.delivery.dispatch.InlineDispatcher"
+    wanted["SITE_URL"] = site.url
+    return wanted
+
+
+def _require_arrival(leave: Leave, wechat: Sandbox) -> None:
+    """Ask the fake WeChat itself: one card for each who should know, that opens the request."""
+    expected = Counter(
+        person.openid
+        for person in cast.STAFF
+        if person.openid and person.may_approve and person.school == leave.school.name
+    )
+    link = leave.get_absolute_url()
+    arrived = Counter(message.openid for message in wechat.messages if message.url.endswith(link))
+    if arrived != expected:
+        raise CommandError(
+            f"{sum(expected.values())} messages should have arrived, "
+            f"and {sum(arrived.values())} did: see the send log above."
+        )

@@ -1,0 +1,168 @@
+"""Real services, named by the environment, and real processes that use them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from django.db import connection
+
+from tests.factories import ORDER_CONTENT
+from wechat_notify.sandbox.server import Sandbox
+
+ROOT = Path(__file__).parent.parent.parent
+TEMPLATE = {
+    "template_id": f"{'order_paid':_<43}",
+    "title": "订单支付成功通知",
+    "content": ORDER_CONTENT,
+}
+
+
+class Site:
+    """A project in a directory of its own: web processes, workers, and their logs.
+
+    ``wechat`` is the fake WeChat it sends to; ``environment`` names its services.
+    """
+
+    def __init__(self, where: Path, wechat: Sandbox, **environment: str) -> None:
+        self.wechat = wechat
+        self._where = where
+        self._environment = {
+            "CACHE_URL": f"filecache://{where}/cache",
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.services.settings",
+            "SANDBOX_URL": wechat.url,
+            **environment,
+        }
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._logs: list[IO[bytes]] = []
+
+    def ask(self, *command: object) -> Any:
+        """One command of site.py, run to its end; its answer."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.services.site", *map(str, command)],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            check=False,
+            timeout=110,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start ``python -m command``; it is killed at the end if it still runs."""
+        log = (self._where / f"{len(self._logs)}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # A group of its own, so that a pool's children can be killed with it.
+            start_new_session=True,
+        )
+        self._processes.append(process)
+        self._logs.append(log)
+        return process
+
+    def manage(self, *command: str) -> subprocess.Popen[bytes]:
+        return self.start("django", *command)
+
+    @property
+    def logs(self) -> str:
+        """What all processes printed."""
+        return "\n".join(Path(log.name).read_text(errors="replace") for log in self._logs)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 90) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{self.ask('counts')}\n{self.logs}"
+            time.sleep(0.1)
+
+    def wait_until_received(self, people: int) -> None:
+        """Wait until so many people have got a message."""
+        self.wait_until(lambda: len(self.wechat.counts) >= people)
+
+    def wait_until_counted(self, expected: dict[str, int]) -> None:
+        """Wait until the send log says so: results are written a moment after they arrive."""
+        self.wait_until(lambda: self.ask("counts") == expected, 30)
+
+    def close(self) -> None:
+        for process in self._processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for log in self._logs:
+            log.close()
+
+
+@pytest.fixture
+def fake() -> Iterator[Sandbox]:
+    with Sandbox(any_openid=True, templates=[TEMPLATE]) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sqlite_site(tmp_path: Path, fake: Sandbox) -> Iterator[Site]:
+    """A site on a SQLite file."""
+    site = Site(tmp_path, fake, DATABASE_URL=f"sqlite:///{tmp_path}/site.sqlite3")
+    site.ask("migrate")
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def make_site(
+    tmp_path: Path, fake: Sandbox, transactional_db: None
+) -> Iterator[Callable[..., Site]]:
+    """Sites on the test database of the server that DATABASE_URL names."""
+    if connection.vendor == "sqlite":
+        pytest.skip("needs DATABASE_URL to name a PostgreSQL or MariaDB server")
+    sites: list[Site] = []
+
+    def make(**environment: str) -> Site:
+        environment.setdefault("DATABASE_URL", _test_database_url())
+        sites.append(Site(tmp_path, fake, **environment))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.close()
+
+
+def _test_database_url() -> str:
+    url, name = os.environ["DATABASE_URL"], connection.settings_dict["NAME"]
+    return f"{url.rsplit('/', 1)[0]}/{name}"
+
+
+def _brokers() -> list[Any]:
+    """The broker that is named, and the cache too where it is Redis."""
+    urls = {"broker": os.environ.get("CELERY_BROKER_URL", "")}
+    cache = os.environ.get("CACHE_URL", "")
+    if cache.startswith("redis"):
+        urls["redis"] = "redis://" + cache.partition("://")[2]
+    return [pytest.param(url, id=name) for name, url in urls.items() if url] or [
+        pytest.param("", marks=pytest.mark.skip("needs CELERY_BROKER_URL, or a Redis CACHE_URL"))
+    ]
+
+
+@pytest.fixture(params=_brokers())
+def celery_site(request: Any, make_site: Callable[..., Site]) -> Iterator[Site]:
+    """A site whose notifications go to Celery, on a queue of its own."""
+    kombu = pytest.importorskip("kombu")
+    queue = f"test-{uuid.uuid4().hex[:8]}"
+    yield make_site(
+        CELERY_BROKER_URL=request.param,
+        CELERY_QUEUE=queue,
+        DISPATCHER="wechat_notify.delivery.dispatch.CeleryDispatcher",
+    )
+    with kombu.Connection(request.param) as broker:
+        broker.default_channel.queue_delete(queue)

@@ -1,0 +1,44 @@
+"""What a site's web process does, as a process of its own: one command, one line of JSON.
+
+``migrate``; ``notify N [seconds]`` writes a notification to N openids, due now or in so many
+seconds, and lets the dispatcher do its part; ``counts``: messages by status.
+"""
+
+import json
+import sys
+from datetime import timedelta
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.core.management import call_command  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from tests.factories import ORDER, make_template, openid  # noqa: E402
+from wechat_notify.models import MessageTemplate, SendLog  # noqa: E402
+from wechat_notify.services import notify  # noqa: E402
+
+
+def migrate() -> Any:
+    call_command("migrate", verbosity=0)
+    return "ok"
+
+
+def send(count: str, seconds: str = "0") -> Any:
+    template = MessageTemplate.objects.first() or make_template()
+    send_at = timezone.now() + timedelta(seconds=float(seconds)) if float(seconds) else None
+    first = SendLog.objects.count()
+    people = (openid(first + number) for number in range(int(count)))
+    return notify(people, template, ORDER, send_at=send_at).pk
+
+
+def counts() -> Any:
+    return {status: n for status, n in SendLog.objects.all().counts().items() if n}
+
+
+COMMANDS = {"migrate": migrate, "notify": send, "counts": counts}
+
+name, *arguments = sys.argv[1:]
+sys.stdout.write(json.dumps(COMMANDS[name](*arguments)) + "\n")
