@@ -13,7 +13,7 @@ ready = $(VENVS)/$(1)/.ready-$(VERSION)
 DEMO_DATABASE := .demo/db.sqlite3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check services bench clean python
+.PHONY: help demo test check services bench messages clean python
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
@@ -35,6 +35,11 @@ services: $(call ready,services) ## Tests against the servers in DATABASE_URL, C
 
 bench: $(call ready,test) ## The numbers of docs/benchmarks.md
 	@$(VENVS)/test/bin/python -m benchmarks
+
+messages: $(call ready,demo) ## Collect and compile translations (needs GNU gettext)
+	@$(VENVS)/demo/bin/python manage.py makemessages --locale zh_Hans --no-location --no-wrap \
+		--ignore '.venv*' --ignore tests --ignore benchmarks
+	@$(VENVS)/demo/bin/python manage.py compilemessages --ignore '.venv*'
 
 clean: ## Remove virtual environments, the demo's database and what tools leave behind
 	@rm -rf $(VENVS) .demo build dist htmlcov .coverage .coverage.* .pytest_cache .mypy_cache \

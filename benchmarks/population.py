@@ -17,7 +17,8 @@ _USERS = """
     SELECT i, 'user' || i, '', '', '', '!', {no}, {yes}, {no}, CURRENT_TIMESTAMP FROM n"""
 _BINDINGS = """
     INSERT INTO {bindings} (id, user_id, account, openid, unionid, subscribed, source, created_at)
-    SELECT id, id, %s, 'oBench' || substr('0000000000000000000000' || id, -22 + 0 * id, 22),
+    SELECT id, id, %s,
+           'oBench' || substr('0000000000000000000000', 1, 22 - length(CAST(id AS TEXT))) || id,
            '', {yes}, 'oauth', CURRENT_TIMESTAMP FROM {users}"""
 
 

@@ -78,6 +78,7 @@ CSRF_COOKIE_NAME = "demo_csrftoken"
 LANGUAGE_COOKIE_NAME = "demo_language"
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="zh-hans")
+LOCALE_PATHS = [BASE_DIR / "demo_project" / "locale"]
 LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
 TIME_ZONE = "Asia/Shanghai"
 USE_TZ = True

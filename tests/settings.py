@@ -49,6 +49,8 @@ TEMPLATES = [
     }
 ]
 DATABASES = {"default": env.db_url("DATABASE_URL", default="sqlite://:memory:")}
+# For recipients that live elsewhere: another alias, which tests lead to the same database.
+DATABASES["elsewhere"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 

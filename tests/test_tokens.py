@@ -311,15 +311,15 @@ def test_many_refusals_of_one_token_are_one(new_store: Callable[..., TokenStore]
     assert len(endpoint.calls) == 2
 
 
-def test_drop_that_died_half_way_is_finished(
+def test_token_dropped_here_is_not_used_here_again(
     new_store: Callable[..., TokenStore], cache: RememberingCache
 ) -> None:
-    """A process killed between noting a refusal and removing the token leaves nothing stuck."""
+    """Even where another process writes the refused token back, this one does not take it."""
     endpoint = Endpoint("T1", "T2")
     store = new_store(endpoint)
     store.drop(store.get())
     cache.set(f"{PREFIX}:value", "T1", 60)
-    store.drop(store.get())
+    cache.delete(f"{PREFIX}:refused")
     assert store.get() == "T2"
 
 

@@ -1,15 +1,29 @@
-"""Who has which openid: binding and unbinding. Called by its names in ``services``."""
+"""Who has which openid: binding and unbinding. Called by its names in ``services``.
 
+Whatever becomes of a binding is written down as a ``BindingChange`` in the same transaction, and
+``binding_changed`` is sent once that has committed.
+"""
+
+from datetime import datetime
+from functools import partial
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, router, transaction
 
 from .conf import DEFAULT_ACCOUNT, settings
 from .delivery.recipients import is_openid
 from .exceptions import BindingConflict, InvalidData, Problem
-from .models import OpenIDBinding
+from .models import BindingChange, OpenIDBinding
 from .signals import binding_changed
 from .wechat.masking import mask_openid
+
+Change = BindingChange.Change
+Source = OpenIDBinding.Source
+
+# What the person has shown by their own WeChat. Only these may take an openid from another user,
+# and only where BINDING_CONFLICT says so: code, an import or the admin may be mistaken.
+SHOWN_BY_THE_PERSON = (Source.OAUTH, Source.QR)
+MOVE = "move"
 
 
 def bind(
@@ -18,45 +32,42 @@ def bind(
     *,
     account: str = DEFAULT_ACCOUNT,
     unionid: str = "",
-    source: str = OpenIDBinding.Source.CODE,
+    source: str = Source.CODE,
     subscribed: bool = True,
+    known_at: datetime | None = None,
 ) -> OpenIDBinding:
     """Record that ``openid`` on ``account`` belongs to ``user``. Doing it again changes nothing.
 
-    ``subscribed`` says whether the person follows the account, as far as is known; it is taken
-    for a new binding only. Raises ``BindingConflict`` where the openid belongs to somebody else,
-    ``InvalidData`` for what cannot be an openid, ``AccountNotConfigured`` for an unknown account.
+    ``subscribed`` says whether the person follows the account, as far as is known, and
+    ``known_at`` since when that is known; both are taken for a new binding only.
+
+    Raises ``BindingConflict`` where the openid belongs to somebody else, ``InvalidData`` for what
+    cannot be an openid, ``AccountNotConfigured`` for an unknown account. With
+    ``BINDING_CONFLICT = "move"``, an openid whose person came by web authorisation or QR code
+    moves to ``user`` instead.
     """
     settings.account(account)
     if not is_openid(openid):
-        raise InvalidData([Problem("openid", "is not an openid", given=mask_openid(str(openid)))])
-    with transaction.atomic():
-        binding, created = _get_or_create(
-            user, openid, account, unionid=unionid, source=source, subscribed=subscribed
-        )
-        if binding.user_id != user.pk:
-            raise BindingConflict(
-                f"Openid {mask_openid(openid)} on account {account!r} belongs to another user."
+        raise InvalidData([Problem("openid", "is not an openid", given=openid)])
+    may_move = source in SHOWN_BY_THE_PERSON and settings.BINDING_CONFLICT == MOVE
+    defaults = {"source": source, "subscribed": subscribed, "follow_changed_at": known_at}
+    with transaction.atomic(using=_database()):
+        binding, created = _get_or_create(user, openid, account, unionid=unionid, **defaults)
+        refused = binding.user_id != user.pk and not may_move
+        if created:
+            _record(binding, Change.BOUND, source)
+        elif refused:
+            # The row says who tried, not who has it.
+            BindingChange.objects.create(
+                account=account, openid=openid, user=user, change=Change.REFUSED, source=source
             )
-        if unionid and binding.unionid != unionid:
-            binding.unionid = unionid
-            binding.save(update_fields=["unionid"])
-    if created:
-        binding_changed.send_robust(OpenIDBinding, binding=binding, change="bound")
-    return binding
-
-
-def _get_or_create(
-    user: Any, openid: str, account: str, **defaults: Any
-) -> tuple[OpenIDBinding, bool]:
-    try:
-        return OpenIDBinding.objects.select_related("user").get_or_create(
-            account=account, openid=openid, defaults={"user": user, **defaults}
+        else:
+            _keep(binding, user, source=source, unionid=unionid)
+    if refused:
+        raise BindingConflict(
+            f"Openid {mask_openid(openid)} on account {account!r} belongs to another user."
         )
-    except IntegrityError:
-        # Bound by another transaction that this one's snapshot cannot see: a locking read can.
-        locked = OpenIDBinding.objects.select_for_update()
-        return locked.get(account=account, openid=openid), False
+    return binding
 
 
 def unbind(user: Any, openid: str = "", *, account: str = DEFAULT_ACCOUNT) -> int:
@@ -64,13 +75,68 @@ def unbind(user: Any, openid: str = "", *, account: str = DEFAULT_ACCOUNT) -> in
 
     The send log keeps its rows.
     """
-    bindings = OpenIDBinding.objects.filter(user=user, account=account)
-    if openid:
-        bindings = bindings.filter(openid=openid)
-    gone = list(bindings)
-    for binding in gone:
-        pk = binding.pk
-        binding.delete()
-        binding.pk = pk  # so that receivers can tell which one it was
-        binding_changed.send_robust(OpenIDBinding, binding=binding, change="unbound")
+    with transaction.atomic(using=_database()):
+        bindings = OpenIDBinding.objects.select_for_update().filter(user=user, account=account)
+        if openid:
+            bindings = bindings.filter(openid=openid)
+        gone = list(bindings)
+        for binding in gone:
+            pk = binding.pk
+            binding.delete()
+            binding.pk = pk  # so that receivers can tell which one it was
+            _record(binding, Change.UNBOUND, binding.source)
     return len(gone)
+
+
+# -- pieces -----------------------------------------------------------------------------------
+
+
+def _database() -> str:
+    return router.db_for_write(OpenIDBinding)
+
+
+def _get_or_create(
+    user: Any, openid: str, account: str, **defaults: Any
+) -> tuple[OpenIDBinding, bool]:
+    locked = OpenIDBinding.objects.select_for_update()
+    try:
+        return locked.get_or_create(
+            account=account, openid=openid, defaults={"user": user, **defaults}
+        )
+    except IntegrityError:
+        # Bound by another transaction that this one's snapshot cannot see: a locking read can.
+        return locked.get(account=account, openid=openid), False
+
+
+def _keep(binding: OpenIDBinding, user: Any, *, source: str, unionid: str) -> None:
+    """Bring a binding that was there before up to date, and to ``user`` if it was another's."""
+    changed = []
+    if binding.user_id != user.pk:
+        _record(_as_it_was(binding), Change.UNBOUND, source)
+        binding.user, binding.source = user, source
+        changed += ["user", "source"]
+        _record(binding, Change.BOUND, source)
+    if unionid and binding.unionid != unionid:
+        binding.unionid = unionid
+        changed.append("unionid")
+    if changed:
+        binding.save(update_fields=changed)
+
+
+def _as_it_was(binding: OpenIDBinding) -> OpenIDBinding:
+    return OpenIDBinding.objects.get(pk=binding.pk)
+
+
+def _record(binding: OpenIDBinding, change: str, source: str) -> None:
+    """Write a change down, and tell listeners of it after the commit."""
+    BindingChange.objects.create(
+        account=binding.account,
+        openid=binding.openid,
+        user_id=binding.user_id,
+        change=change,
+        source=source,
+    )
+    transaction.on_commit(
+        partial(binding_changed.send_robust, OpenIDBinding, binding=binding, change=str(change)),
+        using=_database(),
+    )

@@ -29,6 +29,7 @@ VALUES = (
     "LEASE",
     "RATE",
     "INVALID_DATA",
+    "BINDING_CONFLICT",
     "RETENTION_DAYS",
     "SITE_URL",
 )

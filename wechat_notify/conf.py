@@ -16,6 +16,7 @@ from .exceptions import AccountNotConfigured, InvalidSettings
 DEFAULT_ACCOUNT = "default"
 DEFAULT_BACKEND = "wechat_notify.backends.wechat.WeChatBackend"
 INVALID_DATA_CHOICES = ("raise", "skip", "trim")
+BINDING_CONFLICT_CHOICES = ("refuse", "move")
 TOKEN_MODES = ("stable", "classic")
 
 ACCOUNT_KEYS = {
@@ -43,6 +44,7 @@ KEYS: dict[str, Any] = {
     "LEASE": 60,
     "RATE": None,
     "INVALID_DATA": "raise",
+    "BINDING_CONFLICT": "refuse",
     "RETENTION_DAYS": 180,
     "SITE_URL": "",
 }
@@ -166,6 +168,17 @@ class Settings:
             raise InvalidSettings(
                 f'WECHAT_NOTIFY["INVALID_DATA"] must be one of {", ".join(INVALID_DATA_CHOICES)}, '
                 f"not {value!r}."
+            )
+        return value
+
+    @property
+    def BINDING_CONFLICT(self) -> str:
+        """What becomes of an openid that is somebody else's when its person binds it anew."""
+        value = self._text("BINDING_CONFLICT")
+        if value not in BINDING_CONFLICT_CHOICES:
+            raise InvalidSettings(
+                f'WECHAT_NOTIFY["BINDING_CONFLICT"] must be one of '
+                f"{', '.join(BINDING_CONFLICT_CHOICES)}, not {value!r}."
             )
         return value
 

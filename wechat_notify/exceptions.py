@@ -10,6 +10,7 @@
     WeChatNotifyError
       ├ TemplateNotFound              register, sync or activate the template
       ├ BindingConflict               the openid belongs to somebody else
+      ├ CallbackRefused               not from WeChat, touched on the way, or unreadable
       ├ InvalidData                   fix the values: all problems at once, by field
       ├ TransportError                no answer; ``maybe_sent``: WeChat may have got it
       └ WeChatError                   WeChat said no: errcode, errmsg, rid, cause, next_step
@@ -48,6 +49,13 @@ class TemplateNotFound(WeChatNotifyError, LookupError):
 
 class BindingConflict(WeChatNotifyError):
     """This openid is already bound to another user. It is never moved silently."""
+
+
+class CallbackRefused(WeChatNotifyError):
+    """What came to the callback address is forged, replayed or cannot be read.
+
+    The text is for the site's log; whoever knocked learns nothing of it.
+    """
 
 
 @dataclass(frozen=True, slots=True)

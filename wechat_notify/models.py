@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -125,6 +126,69 @@ class BindingChange(models.Model):
 
     def __str__(self) -> str:
         return f"{mask_openid(self.openid)} · {self.get_change_display()}"
+
+
+class BindingRequestQuerySet(models.QuerySet["BindingRequest"]):
+    def open(self) -> "BindingRequestQuerySet":
+        """Requests that can still be answered."""
+        return self.filter(state=BindingRequest.State.WAITING, expires_at__gt=timezone.now())
+
+
+class BindingRequest(models.Model):
+    """One attempt of a signed-in user to bind WeChat, from the first page to its end.
+
+    Kept in the database and not in a cache or a session: the browser that began it and WeChat's
+    callback may be answered by different processes. ``token`` and ``browser`` are digests, so that
+    nobody who reads the table can go on with somebody's request.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        TAKEN = "taken", _("being answered")
+        BOUND = "bound", _("bound")
+        CONFLICT = "conflict", _("refused: belongs to somebody else")
+        FAILED = "failed", _("failed")
+
+    account = models.CharField(_("account"), max_length=ALIAS_LENGTH)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        on_delete=models.CASCADE,
+        related_name="+",
+    )
+    source = models.CharField(_("source"), max_length=16, choices=OpenIDBinding.Source.choices)
+    token = models.CharField(
+        "token",
+        max_length=64,
+        unique=True,
+        help_text=_("SHA-256 of the state or scene that WeChat hands back."),
+    )
+    browser = models.CharField(
+        _("browser"), max_length=64, help_text=_("SHA-256 of a secret kept in the session.")
+    )
+    state = models.CharField(
+        _("state"), max_length=12, choices=State.choices, default=State.WAITING
+    )
+    scope = models.CharField(_("scope"), max_length=16, blank=True, default="")
+    is_restart = models.BooleanField(_("begun again by itself"), default=False)
+    qr_url = models.CharField(_("content of the QR code"), max_length=512, blank=True, default="")
+    next_url = models.CharField(_("goes on to"), max_length=2048, blank=True, default="")
+    created_at = models.DateTimeField(_("begun at"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires at"), db_index=True)
+
+    objects = BindingRequestQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("binding request")
+        verbose_name_plural = _("binding requests")
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_state_display()}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be answered."""
+        return self.state == self.State.WAITING and self.expires_at > timezone.now()
 
 
 class MessageTemplateQuerySet(models.QuerySet["MessageTemplate"]):

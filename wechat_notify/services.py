@@ -27,13 +27,15 @@ from .delivery.dispatch import BaseDispatcher, get_dispatcher
 from .delivery.outbox import database
 from .exceptions import Problem, TemplateNotFound
 from .models import MessageTemplate, Notification, SendLog
-from .template_sync import sync_templates
+from .template_sync import add_template, delete_template, sync_templates
 from .types import DataSource, MiniProgram
 
 __all__ = [
+    "add_template",
     "anotify",
     "bind",
     "cancel",
+    "delete_template",
     "notify",
     "pause",
     "resend",
@@ -293,10 +295,11 @@ def _save_once(notification: Notification) -> bool:
 
 
 def _dispatch_on_commit(dispatcher: BaseDispatcher, notification: Notification) -> None:
+    def dispatch() -> None:  # a partial has no name for Django to log when it fails
+        dispatcher.dispatch(notification)
+
     # robust: a broker that is down must not fail the request whose rows are already safe.
-    transaction.on_commit(
-        partial(dispatcher.dispatch, notification), using=database().alias, robust=True
-    )
+    transaction.on_commit(dispatch, using=database().alias, robust=True)
 
 
 def _final_rows(logs: SendLog | Iterable[SendLog]) -> QuerySet[SendLog]:

@@ -1,26 +1,35 @@
-"""Bringing the registered templates in line with WeChat's list, without ever deleting one."""
+"""Bringing the registered templates in line with WeChat's list, without ever deleting a row."""
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from .backends.registry import get_backend
 from .conf import DEFAULT_ACCOUNT
+from .exceptions import InvalidData, Problem, WeChatError
 from .models import MessageTemplate
 from .types import RemoteTemplate
 
 # What WeChat decides. The name, the link and the notes are the site's own.
 REMOTE_FIELDS = ("title", "content", "example")
 
+MOST_TEMPLATES = 25
+"""So many templates may be in use at once (WECHAT.md 2.3, Template_Message_Interface.html)."""
+
+NO_SUCH_TEMPLATE = 40037
+
 
 @dataclass
 class SyncReport:
     """What a sync did, or would do: templates by what became of them.
 
-    ``diffs`` holds, for each template whose content changed, the change as unified diff lines.
+    ``diffs`` holds, for each template whose content changed, the change as unified diff lines;
+    such a template is flagged by ``content_changed_at``. ``listed``: how many WeChat has.
     """
 
     created: list[MessageTemplate] = field(default_factory=list)
@@ -29,6 +38,7 @@ class SyncReport:
     reactivated: list[MessageTemplate] = field(default_factory=list)
     unchanged: list[MessageTemplate] = field(default_factory=list)
     diffs: dict[str, list[str]] = field(default_factory=dict)
+    listed: int = 0
 
     @property
     def changed(self) -> bool:
@@ -48,7 +58,7 @@ def sync_templates(account: str = DEFAULT_ACCOUNT, *, dry_run: bool = False) -> 
     """
     remote = {template.template_id: template for template in get_backend(account).get_templates()}
     now = timezone.now()
-    report = SyncReport()
+    report = SyncReport(listed=len(remote))
     with transaction.atomic():
         local = list(MessageTemplate.objects.filter(account=account).order_by("name"))
         for template in local:
@@ -63,6 +73,50 @@ def sync_templates(account: str = DEFAULT_ACCOUNT, *, dry_run: bool = False) -> 
         if not dry_run:
             _write(report)
     return report
+
+
+def add_template(
+    short_id: str, keywords: Iterable[str] = (), *, name: str = "", account: str = DEFAULT_ACCOUNT
+) -> MessageTemplate:
+    """Add a template of WeChat's library to the account, and register it as ``name``.
+
+    ``short_id`` is its number in the library, ``keywords`` the fields to show, in order, where it
+    is a template of the category library. Title and content come with the next
+    ``sync_templates``. An account has at most 25 templates; WeChat refuses one more with 45026.
+
+    Raises ``InvalidData`` for a name that is taken or no slug, before WeChat is asked;
+    ``WeChatError``, ``TransportError`` or ``ConfigurationError`` with nothing registered.
+    """
+    names = set(MessageTemplate.objects.filter(account=account).values_list("name", flat=True))
+    if name:
+        _require_good(name, names)
+    template_id = get_backend(account).add_template(short_id, keywords)
+    name = name or _free_name(template_id, names)
+    return MessageTemplate.objects.create(account=account, name=name, template_id=template_id)
+
+
+def _require_good(name: str, taken: set[str]) -> None:
+    try:
+        MessageTemplate._meta.get_field("name").run_validators(name)
+    except ValidationError as error:
+        raise InvalidData([Problem("name", text, name) for text in error.messages]) from error
+    if name in taken:
+        raise InvalidData([Problem("name", "is taken on this account", name)])
+
+
+def delete_template(template: MessageTemplate) -> None:
+    """Delete a template from the account on WeChat. Here it becomes inactive and its log stays.
+
+    One that WeChat no longer has is no error. Raises ``WeChatError``, ``TransportError`` or
+    ``ConfigurationError`` with nothing changed.
+    """
+    try:
+        get_backend(template.account).delete_template(template.template_id)
+    except WeChatError as error:
+        if error.errcode != NO_SUCH_TEMPLATE:
+            raise
+    template.is_active, template.missing_since = False, timezone.now()
+    template.save(update_fields=["is_active", "missing_since"])
 
 
 def _miss(template: MessageTemplate, now: datetime, report: SyncReport) -> None:

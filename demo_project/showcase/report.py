@@ -25,7 +25,7 @@ def send_log(notification: Notification) -> str:
                 log.get_status_display(),
                 str(log.msgid or ""),
                 "" if took is None else f"{took * 1000:.0f}",
-                log.explanation,
+                "" if log.msgid else log.explanation,
             )
         )
     return table(rows)

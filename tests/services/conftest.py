@@ -76,6 +76,13 @@ class Site:
     def manage(self, *command: str) -> subprocess.Popen[bytes]:
         return self.start("django", *command)
 
+    @staticmethod
+    def kill_children(process: subprocess.Popen[bytes]) -> None:
+        """kill -9 to each process that this one has started."""
+        of_thread = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        for pid in of_thread.read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+
     @property
     def logs(self) -> str:
         """What all processes printed."""

@@ -1,7 +1,7 @@
 """What a site's web process does, as a process of its own: one command, one line of JSON.
 
 ``migrate``; ``notify N [seconds]`` writes a notification to N openids, due now or in so many
-seconds, and lets the dispatcher do its part; ``counts``: messages by status.
+seconds, and lets the dispatcher do its part; ``counts``: messages by status; ``forget_tasks``.
 """
 
 import json
@@ -16,6 +16,7 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+import tests.services.celery_app  # noqa: E402, F401 - a site imports its app, as Celery's guide says
 from tests.factories import ORDER, make_template, openid  # noqa: E402
 from wechat_notify.models import MessageTemplate, SendLog  # noqa: E402
 from wechat_notify.services import notify  # noqa: E402
@@ -38,7 +39,13 @@ def counts() -> Any:
     return {status: n for status, n in SendLog.objects.all().counts().items() if n}
 
 
-COMMANDS = {"migrate": migrate, "notify": send, "counts": counts}
+def forget_tasks() -> Any:
+    """Take the task queue's own tables out of the test database again."""
+    call_command("migrate", "django_tasks_database", "zero", verbosity=0)
+    return "ok"
+
+
+COMMANDS = {"migrate": migrate, "notify": send, "counts": counts, "forget_tasks": forget_tasks}
 
 name, *arguments = sys.argv[1:]
 sys.stdout.write(json.dumps(COMMANDS[name](*arguments)) + "\n")

@@ -1,8 +1,10 @@
-"""Choosing an account: one of the configured aliases, and only when a row is made."""
+"""Accounts are settings, not rows: choosing one in a form, and logging what was done to one."""
 
 from typing import Any
 
 from django import forms
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Field
 from django.http import HttpRequest
 
@@ -21,7 +23,22 @@ def account_field(label: Any, help_text: Any = "") -> forms.ChoiceField:
     )
 
 
+def log_account_change(
+    model_admin: BaseAdmin, request: HttpRequest, account: str, message: str
+) -> None:
+    """An entry in the admin's log that names the account, and links to nothing."""
+    LogEntry.objects.create(
+        user=request.user,  # type: ignore[misc]  # admin_view lets in nobody else
+        content_type=ContentType.objects.get_for_model(model_admin.model),
+        object_repr=account,
+        action_flag=CHANGE,
+        change_message=message,
+    )
+
+
 class AccountChoicesMixin(BaseAdmin):
+    """Offers the configured aliases where a row is made."""
+
     def formfield_for_dbfield(
         self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:

@@ -52,7 +52,7 @@ class OpenIDBindingAdmin(AccountChoicesMixin):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         openid = "openid" if may_see_openids(request) else "masked_openid"
-        return ("user", openid, "account", "follows", "reason", "source", "created_at", "messages")
+        return ("user", openid, "account", "follows", "reason", "source", "created_at", "send_log")
 
     def get_fields(self, request: HttpRequest, obj: OpenIDBinding | None = None) -> tuple[str, ...]:
         if obj is None:
@@ -60,7 +60,7 @@ class OpenIDBindingAdmin(AccountChoicesMixin):
         whole = may_see_openids(request)
         openids = ("openid", "unionid") if whole else ("masked_openid", "masked_unionid")
         follows = ("follows", "reason", "follow_changed_at")
-        return ("user", "account", *openids, *follows, "source", "created_at", "messages")
+        return ("user", "account", *openids, *follows, "source", "created_at", "send_log")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: OpenIDBinding | None = None
@@ -109,5 +109,5 @@ class OpenIDBindingAdmin(AccountChoicesMixin):
         return f"{describe(obj.unreachable_errcode).cause} (errcode {obj.unreachable_errcode})"
 
     @admin.display(description=_("messages"))
-    def messages(self, obj: OpenIDBinding) -> SafeString:
+    def send_log(self, obj: OpenIDBinding) -> SafeString:
         return link(list_url(self.admin_site, SendLog, binding=obj.pk), _("Send log"))

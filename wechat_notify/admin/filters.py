@@ -92,10 +92,9 @@ class ChosenFilter(admin.SimpleListFilter):
         return [(value, str(found) if found is not None else value)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        value = self.value()
-        if value is None:
-            return queryset
-        return queryset.filter(**{f"{self.parameter_name}__in": self._queryset(value)})
+        # Never asked without a value: a filter without lookups is left out by Django.
+        chosen = self._queryset(self.value() or "")
+        return queryset.filter(**{f"{self.parameter_name}__in": chosen})
 
     def _queryset(self, value: str) -> QuerySet[Any]:
         every = self.chosen._default_manager.all()

@@ -190,7 +190,7 @@ def _selection(request: HttpRequest) -> list[tuple[str, str]]:
     if request.method != "POST" or "action" not in request.POST:
         return []
     names = ("select_across", ACTION_CHECKBOX_NAME)
-    chosen = [(name, value) for name in names for value in request.POST.getlist(name)[:1000]]
+    chosen = [(name, value) for name in names for value in request.POST.getlist(name)]
     return [("action", "resend"), *chosen]
 
 

@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
@@ -18,6 +16,7 @@ from ..conf import settings
 from ..delivery.breaker import Breaker, Rest
 from ..services import resume_account
 from ..wechat.errors import refused_ip
+from .accounts import log_account_change
 from .base import BaseAdmin
 from .confirmation import Confirmation, ask, is_confirmed
 
@@ -99,20 +98,11 @@ class RestsMixin(BaseAdmin):
         if not is_confirmed(request):
             return ask(self, request, _question(rest, back))
         resume_account(account)
-        self._log_try_again(request, account)
+        ended = _("Ended the rest of account %(account)s.") % {"account": account}
+        log_account_change(self, request, account, ended)
         message = _("Account %(account)s no longer rests. Its messages go out with the next run.")
         self.message_user(request, message % {"account": account}, messages.SUCCESS)
         return HttpResponseRedirect(back)
-
-    def _log_try_again(self, request: HttpRequest, account: str) -> None:
-        # An account is a setting and no object: the entry names it and links to nothing.
-        LogEntry.objects.create(
-            user=request.user,  # type: ignore[misc]  # admin_view lets in nobody else
-            content_type=ContentType.objects.get_for_model(self.model),
-            object_repr=account,
-            action_flag=CHANGE,
-            change_message=_("Ended the rest of account %(account)s.") % {"account": account},
-        )
 
 
 def _question(rest: AccountRest, back: str) -> Confirmation:

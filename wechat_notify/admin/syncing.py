@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from ..exceptions import ConfigurationError, WeChatNotifyError
 from ..services import sync_templates
 from ..template_sync import SyncReport
-from .accounts import account_field
+from .accounts import account_field, log_account_change
 from .base import BaseAdmin, Button
 from .confirmation import Confirmation, ask, is_confirmed
 
@@ -51,8 +51,10 @@ class SyncMixin(BaseAdmin):
         except (WeChatNotifyError, ConfigurationError) as error:
             self.message_user(request, str(error), messages.ERROR)
             return
+        summary = _summary(account, report)
+        log_account_change(self, request, account, summary)
         self._log_report(request, report)
-        self.message_user(request, _summary(account, report), messages.SUCCESS)
+        self.message_user(request, summary, messages.SUCCESS)
         if report.deactivated:
             names = ", ".join(template.name for template in report.deactivated)
             gone = _("WeChat no longer lists: %(names)s. Nothing is sent with these any more.")

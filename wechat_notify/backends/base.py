@@ -9,6 +9,7 @@ from ..conf import AccountConfig
 from ..exceptions import ConfigurationError, InvalidSettings
 from ..types import Follower, RemoteTemplate, SendResult, TemplateMessage
 from ..wechat.client import FollowerPage, QRCode, Quota
+from ..wechat.oauth import Authorization
 
 
 class BaseBackend:
@@ -40,9 +41,9 @@ class BaseBackend:
     **Options.** The account's ``OPTIONS`` are in ``self.options``; one that ``option_names`` does
     not list is refused with the account's alias in the complaint.
 
-    **Beyond sending.** ``supports_templates``, ``supports_users``, ``supports_qrcodes`` and
-    ``supports_diagnosis`` say which of the other methods work. The rest raise
-    ``ConfigurationError``. Those that work raise ``WeChatError`` or ``TransportError``.
+    **Beyond sending.** ``supports_templates``, ``supports_users``, ``supports_qrcodes``,
+    ``supports_oauth`` and ``supports_diagnosis`` say which of the other methods work. The rest
+    raise ``ConfigurationError``. Those that work raise ``WeChatError`` or ``TransportError``.
     """
 
     option_names: ClassVar[frozenset[str]] = frozenset()
@@ -53,6 +54,8 @@ class BaseBackend:
     """get_user, get_users, get_followers"""
     supports_qrcodes: ClassVar[bool] = False
     """create_qrcode"""
+    supports_oauth: ClassVar[bool] = False
+    """exchange_code"""
     supports_diagnosis: ClassVar[bool] = False
     """get_quota, get_request"""
 
@@ -108,6 +111,10 @@ class BaseBackend:
     def create_qrcode(self, scene: str, expire_seconds: int) -> QRCode:
         """A temporary QR code; whoever scans it reaches the account with ``scene``."""
         self._unsupported("make QR codes")
+
+    def exchange_code(self, code: str) -> Authorization:
+        """Who came back from web authorisation with ``code``. It is used up by this."""
+        self._unsupported("tell who authorised")
 
     def get_quota(self) -> Quota:
         """Today's quota of template messages."""

@@ -14,6 +14,7 @@ from django.utils.connection import ConnectionProxy
 from ..conf import AccountConfig, settings
 from ..exceptions import InvalidSettings
 from ..types import Follower, RemoteTemplate, SendResult, TemplateMessage
+from ..wechat import oauth
 from ..wechat.client import FollowerPage, QRCode, Quota, WeChatClient
 from .base import BaseBackend
 
@@ -29,6 +30,7 @@ class WeChatBackend(BaseBackend):
     supports_templates = True
     supports_users = True
     supports_qrcodes = True
+    supports_oauth = True
     supports_diagnosis = True
 
     def __init__(self, account: AccountConfig) -> None:
@@ -79,6 +81,14 @@ class WeChatBackend(BaseBackend):
 
     def create_qrcode(self, scene: str, expire_seconds: int) -> QRCode:
         return self.client.create_qrcode(scene, expire_seconds)
+
+    def exchange_code(self, code: str) -> oauth.Authorization:
+        return oauth.exchange_code(
+            self.client.transport,
+            app_id=self.account.app_id,
+            app_secret=self.account.app_secret,
+            code=code,
+        )
 
     def get_quota(self) -> Quota:
         return self.client.get_quota()

@@ -105,11 +105,12 @@ def _with_own_data(
 def _log(notification: Notification, due: datetime | None, row: Row) -> SendLog:
     target = row.target
     reason = row.reason or target.reason
+    # By key: a user or binding that was read from a replica is the same row here.
     return SendLog(
-        notification=notification,
+        notification_id=notification.pk,
         account=notification.template.account,
-        user=target.user,
-        binding=target.binding,
+        user_id=target.user.pk if target.user is not None else None,
+        binding_id=target.binding.pk if target.binding is not None else None,
         openid=target.openid,
         data=row.data,
         status=Status.SKIPPED if reason else Status.PENDING,
@@ -149,13 +150,18 @@ def _copy(rows: QuerySet[Any], notification: Notification, columns: dict[str, Co
     outbox.insert_select(
         rows,
         {
+            **_defaults(),
             "notification": Value(notification.pk),
             "account": Value(notification.template.account),
-            "attempts": Value(0),
-            "rid": Value(""),
             **columns,
         },
     )
+
+
+def _defaults() -> dict[str, Combinable]:
+    """What ``save()`` would write by itself. The database only knows NULL for what is left out."""
+    fields = SendLog._meta.concrete_fields
+    return {field.name: Value(field.get_default()) for field in fields if field.has_default()}
 
 
 def _of_binding(notification: Notification, reason: str) -> dict[str, Combinable]:

@@ -9,6 +9,7 @@ import hashlib
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -45,6 +46,7 @@ REFUSAL_SECONDS = 30
 REFUSED_TOKEN_SECONDS = 300
 REFUSED_TOKEN_MEMORY = 7200
 DROPS_ALLOWED = 2
+DROPS_REMEMBERED = 8
 DROP_WINDOW = 60
 # force_refresh: 20 a day, 30 seconds apart, otherwise WeChat does not refresh (WECHAT.md 1.2).
 FORCES_ALLOWED = 20
@@ -97,6 +99,8 @@ class TokenStore:
         """Forget what this process remembers; the cache stays as it is."""
         self._turn = threading.Lock()
         self._memo: tuple[str, float] = ("", 0.0)
+        # A thread may put a token into the memo that it read just before another one dropped it.
+        self._dropped: deque[str] = deque(maxlen=DROPS_REMEMBERED)
 
     def get(self) -> str:
         """A token that nobody is known to have been refused.
@@ -105,7 +109,7 @@ class TokenStore:
         token it gives is refused elsewhere), ``TransportError`` where it cannot be reached.
         """
         token, until = self._memo
-        if token and time.monotonic() < until:
+        if token and time.monotonic() < until and token not in self._dropped:
             return token
         return self._stored() or self._wait_or_fetch()
 
@@ -115,25 +119,24 @@ class TokenStore:
         Does nothing where another token has taken its place already. After more than two
         different tokens in a minute, ``get`` raises ``RefusedTokenError`` for a while.
         """
-        if self._memo[0] == token:
-            self._memo = ("", 0.0)
+        self._dropped.append(token)
         if self._cache.get(self._key("value")) != token:
             return
+        # The refusal is noted and the token left where it is: between a look at the cache and a
+        # deletion another process may have put a newer token there.
         refused = {**self._refused(), _digest(token): self._clock()}
         self._cache.set(self._key("refused"), refused, REFUSED_TOKEN_MEMORY)
         lately = [moment for moment in refused.values() if moment > self._clock() - DROP_WINDOW]
         if len(lately) > DROPS_ALLOWED:
             self._share_failure(RefusedTokenError())
-        # Looked at again: another caller may have put a newer one there since.
-        if self._cache.get(self._key("value")) == token:
-            self._cache.delete(self._key("value"))
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:{name}"
 
     def _stored(self) -> str:
+        """The token in the cache, or "" where there is none or it was refused."""
         token = self._cache.get(self._key("value"))
-        if not token:
+        if not token or self._was_refused(token):
             return ""
         self._memo = (token, time.monotonic() + MEMO_SECONDS)
         return str(token)
@@ -216,7 +219,7 @@ class TokenStore:
         return token, expires_in
 
     def _was_refused(self, token: str) -> bool:
-        return _digest(token) in self._refused()
+        return token in self._dropped or _digest(token) in self._refused()
 
     def _refused(self) -> dict[str, float]:
         """Digests of the tokens refused lately, with the moment of each. Never the tokens."""

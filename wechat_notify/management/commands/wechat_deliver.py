@@ -129,8 +129,12 @@ class Command(BaseCommand):
             elif alias in worker.report.at_rest:
                 text = f"Account {alias!r} cannot send. manage.py wechat_doctor says why."
                 self.stdout.write(self.style.ERROR(text))
+        waiting = SendLog.objects.waiting().filter(account__in=worker.aliases).count()
         if worker.stop.is_set():
-            self.stdout.write("Stopped. What is left waits for the next run.")
+            self.stdout.write(f"Stopped. {waiting} wait for the next run.")
+        elif waiting:
+            text = f"{waiting} still waiting; manage.py wechat_doctor says what for."
+            self.stdout.write(text)
 
 
 @contextmanager

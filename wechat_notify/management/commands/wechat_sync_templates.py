@@ -6,35 +6,92 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
-from ...conf import settings
+from ...conf import DEFAULT_ACCOUNT, settings
 from ...exceptions import WeChatNotifyError
-from ...models import MessageTemplate
-from ...services import sync_templates
-from ...template_sync import SyncReport
+from ...models import MessageTemplate, SendLog
+from ...services import add_template, delete_template, sync_templates
+from ...template_sync import MOST_TEMPLATES, SyncReport
+
+ERRORS = (WeChatNotifyError, ImproperlyConfigured)
 
 
 class Command(BaseCommand):
     help = (
         "Creates and updates templates as WeChat lists them. One that WeChat no longer lists "
-        "becomes inactive; none is ever deleted."
+        "becomes inactive; no row is ever deleted. Can also add a template of WeChat's library to "
+        "the account, or delete one there."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--account", help="The alias in ACCOUNTS; all accounts where it is left out."
+            "--account",
+            help="The alias in ACCOUNTS. Left out: all accounts; for --add and --delete, default.",
         )
-        parser.add_argument(
+        parser.add_argument("--keywords", nargs="+", default=[], help="With --add: what to show.")
+        parser.add_argument("--name", default="", help="With --add: the name used in code.")
+        parser.add_argument("--yes", action="store_true", help="With --delete: do not ask.")
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument(
             "--dry-run", action="store_true", help="Show what would change and write nothing."
+        )
+        what.add_argument(
+            "--add", metavar="SHORT_ID", help="Add this template of the library, such as 43216."
+        )
+        what.add_argument(
+            "--delete", metavar="NAME", help="Delete this template on WeChat; its log stays here."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        one = options["account"] or DEFAULT_ACCOUNT
         try:
-            aliases = [options["account"]] if options["account"] else settings.aliases
-            for alias in aliases:
-                report = sync_templates(alias, dry_run=options["dry_run"])
-                self._print(alias, report, dry_run=options["dry_run"])
-        except (WeChatNotifyError, ImproperlyConfigured) as error:
+            if options["delete"]:
+                self._delete(options["delete"], one, sure=options["yes"])
+                return
+            if options["add"]:
+                self._add(one, options)
+                aliases = [one]
+            else:
+                aliases = [options["account"]] if options["account"] else settings.aliases
+        except ERRORS as error:
             raise CommandError(str(error)) from error
+        self._sync(aliases, dry_run=options["dry_run"])
+
+    def _sync(self, aliases: list[str], *, dry_run: bool) -> None:
+        """One account after the other; one that fails does not stop the rest."""
+        failed = []
+        for alias in aliases:
+            try:
+                self._print(alias, sync_templates(alias, dry_run=dry_run), dry_run=dry_run)
+            except ERRORS as error:
+                failed.append(f"{alias}: {error}")
+        if failed:
+            raise CommandError("\n".join(failed))
+
+    def _add(self, account: str, options: dict[str, Any]) -> None:
+        template = add_template(
+            options["add"], options["keywords"], name=options["name"], account=account
+        )
+        self.stdout.write(self.style.SUCCESS(f"Added {template.name}: {template.template_id}"))
+
+    def _delete(self, name: str, account: str, *, sure: bool) -> None:
+        template = MessageTemplate.objects.filter(account=account, name=name).first()
+        if template is None:
+            raise CommandError(f"No template named {name!r} on account {account!r}.")
+        if not (sure or self._confirmed(template)):
+            raise CommandError("Nothing was deleted.")
+        delete_template(template)
+        self.stdout.write(self.style.SUCCESS(f"Deleted {template.name} on WeChat."))
+
+    def _confirmed(self, template: MessageTemplate) -> bool:
+        waiting = SendLog.objects.waiting().filter(notification__template=template).count()
+        self.stdout.write(
+            f"{template.name} ({template}) will be deleted from account {template.account!r} on "
+            f"WeChat, which cannot be undone. {waiting} messages still wait to be sent with it."
+        )
+        try:
+            return input("Type the template's name to delete it: ") == template.name
+        except EOFError:
+            raise CommandError("Nobody is there to confirm it: add --yes.") from None
 
     def _print(self, alias: str, report: SyncReport, *, dry_run: bool) -> None:
         self._lines("+", self.style.SUCCESS, report.created)
@@ -42,14 +99,16 @@ class Command(BaseCommand):
         self._lines("-", self.style.ERROR, report.deactivated)
         self._lines("*", self.style.SUCCESS, report.reactivated)
         for name, lines in report.diffs.items():
-            self.stdout.write(f"  {name}: the content has changed")
+            self.stdout.write(f"  {name}: the content has changed, check the code that sends it")
             for line in lines:
                 style = self.style.SUCCESS if line.startswith("+") else self.style.ERROR
                 self.stdout.write(style(f"    {line}"))
         self.stdout.write(
             f"{alias}: {len(report.created)} new, {len(report.updated)} changed, "
             f"{len(report.deactivated)} no longer on WeChat, {len(report.reactivated)} back again, "
-            f"{len(report.unchanged)} unchanged." + (" Nothing was written." if dry_run else "")
+            f"{len(report.unchanged)} unchanged. "
+            f"WeChat has {report.listed} of at most {MOST_TEMPLATES}."
+            + (" Nothing was written." if dry_run else "")
         )
 
     def _lines(self, mark: str, style: Any, templates: list[MessageTemplate]) -> None:

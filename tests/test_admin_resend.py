@@ -1,0 +1,253 @@
+"""Resending from the admin: what the question says, and what the answer does."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.utils import timezone
+
+from tests.admin_pages import SEE, browser, page, resend_form, text, told
+from tests.factories import ORDER, make_binding, make_template, make_user, openid
+from wechat_notify.backends import locmem
+from wechat_notify.delivery.breaker import Breaker
+from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.services import bind, notify
+
+CHANGELIST = "/admin/wechat_notify/sendlog/"
+
+
+def failed(template: MessageTemplate, *users: Any) -> list[SendLog]:
+    """One failed message for each user; nothing was sent, with a commit or without."""
+    locmem.results.add(47003, times=max(len(users), 1))
+    notification = notify(users or [make_binding().user], template, ORDER)
+    notification.logs.filter(status="pending").update(status="failed", errcode=47003, due_at=None)
+    return list(notification.logs.order_by("pk"))
+
+
+# -- the answer -------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_chosen_rows_are_resent_and_delivered() -> None:
+    """New rows, linked by resend_of, made by the user who asked, and on their way at once."""
+    logs = failed(make_template(), make_binding(number=1).user, make_binding(number=2).user)
+    client = browser(*SEE, "resend_sendlog")
+    response = client.post(CHANGELIST, resend_form(logs[0], post="yes"), follow=True)
+    again = SendLog.objects.get(resend_of=logs[0])
+    assert again.status == "sent"
+    assert [message.openid for message in locmem.outbox] == [logs[0].openid]
+    assert again.notification.created_by is not None
+    assert again.notification.created_by.username == "clerk"
+    assert again.notification.source == Notification.Source.RESEND
+    assert "1 message was resent (accepted by WeChat: 1)" in told(response)
+    assert page("notification", "change", again.notification_id) in text(response)
+    entry = LogEntry.objects.get()
+    assert entry.object_id == str(again.notification_id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_row_is_resent_from_its_own_page() -> None:
+    """The row's page has a button, it asks the same question, and the answer resends this row."""
+    (log,) = failed(make_template())
+    client = browser(*SEE, "resend_sendlog")
+    address = page("sendlog", "resend", log.pk)
+    assert address in text(client.get(page("sendlog", "change", log.pk)))
+    assert "1 message will be sent again." in text(client.get(address))
+    response = client.post(address, {"post": "yes"})
+    assert response.url == page("sendlog", "change", log.pk)
+    assert SendLog.objects.get(resend_of=log).status == "sent"
+
+
+@pytest.mark.django_db
+def test_a_row_that_still_waits_has_no_button(template: MessageTemplate) -> None:
+    """What has not been sent yet cannot be resent, and saying yes all the same does nothing."""
+    log = notify(make_binding(), template, ORDER).logs.get()
+    client = browser(*SEE, "resend_sendlog")
+    address = page("sendlog", "resend", log.pk)
+    assert address not in text(client.get(page("sendlog", "change", log.pk)))
+    assert "There is nothing to resend" in text(client.get(address))
+    response = client.post(address, {"post": "yes"}, follow=True)
+    assert told(response) == "There was nothing to resend."
+    assert SendLog.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_all_filtered_rows_are_resent_across_pages(template: MessageTemplate) -> None:
+    """Selecting all means the filter of the list, not only the rows of this page."""
+    users = [make_binding(number=number).user for number in range(1, 106)]
+    logs = failed(template, *users)
+    SendLog.objects.filter(pk=logs[0].pk).update(status="delivered", errcode=0)
+    client = browser(*SEE, "resend_sendlog")
+    form = resend_form(*logs[5:], select_across=1)
+    asked = text(client.post(f"{CHANGELIST}?status__exact=failed", {**form, "index": 0}))
+    assert "104 messages will be sent again." in asked
+    assert "and 84 more" in asked
+    assert 'name="select_across" value="1"' in asked
+    client.post(f"{CHANGELIST}?status__exact=failed", {**form, "post": "yes"})
+    assert SendLog.objects.filter(resend_of__status="failed").count() == 104
+    assert not SendLog.objects.filter(resend_of=logs[0]).exists()
+
+
+@pytest.mark.django_db
+def test_pressing_the_button_twice_resends_once(template: MessageTemplate) -> None:
+    """The page's own token counts a single time; the page asked for again counts anew."""
+    (log,) = failed(template)
+    client = browser(*SEE, "resend_sendlog")
+    address = page("sendlog", "resend", log.pk)
+    token = client.get(address).context["once"]
+    client.post(address, {"post": "yes", "once": token})
+    response = client.post(address, {"post": "yes", "once": token}, follow=True)
+    assert "Nothing was sent a second time" in told(response)
+    assert SendLog.objects.filter(resend_of=log).count() == 1
+    client.post(address, {"post": "yes", "once": client.get(address).context["once"]})
+    assert SendLog.objects.filter(resend_of=log).count() == 2
+
+
+@pytest.mark.django_db
+def test_rows_of_several_notifications_become_several(template: MessageTemplate) -> None:
+    """Each notification among the rows becomes a new one, and each new one is linked to."""
+    binding = make_binding()
+    logs = [failed(template, binding.user)[0] for _ in range(2)]
+    client = browser(*SEE, "resend_sendlog")
+    response = client.post(CHANGELIST, resend_form(*logs, post="yes"), follow=True)
+    for made in Notification.objects.filter(source="resend"):
+        assert page("notification", "change", made.pk) in told(response)
+
+
+@pytest.mark.django_db
+def test_very_many_notifications_are_linked_to_as_a_list(template: MessageTemplate) -> None:
+    """Past a handful the message names the list of resent notifications instead of each."""
+    binding = make_binding()
+    logs = [failed(template, binding.user)[0] for _ in range(6)]
+    client = browser(*SEE, "resend_sendlog")
+    response = client.post(CHANGELIST, resend_form(*logs, post="yes"), follow=True)
+    assert f"{page('notification')}?source__exact=resend" in told(response)
+    assert client.get(f"{page('notification')}?source__exact=resend").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_template_that_was_switched_off_in_between(template: MessageTemplate) -> None:
+    """Nothing is resent, nothing crashes, and the reason is told."""
+    (log,) = failed(template)
+    client = browser(*SEE, "resend_sendlog")
+    MessageTemplate.objects.update(is_active=False)
+    response = client.post(CHANGELIST, resend_form(log, post="yes"), follow=True)
+    assert "is not active" in told(response)
+    assert SendLog.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_an_account_that_is_no_longer_configured(
+    template: MessageTemplate, configure: Callable[..., None]
+) -> None:
+    """An alias taken out of the settings is an obstacle on the page, and no crash afterwards."""
+    (log,) = failed(template)
+    configure(ACCOUNTS={})
+    client = browser(*SEE, "resend_sendlog")
+    assert "not active" in text(client.post(CHANGELIST, resend_form(log, index=0)))
+    response = client.post(CHANGELIST, resend_form(log, post="yes"), follow=True)
+    assert "No account" in told(response)
+
+
+# -- the question -----------------------------------------------------------------------------
+
+
+def question(*logs: SendLog) -> str:
+    """The page that asks, for somebody who may resend and not see whole openids."""
+    client = browser(*SEE, "resend_sendlog")
+    return text(client.post(CHANGELIST, resend_form(*logs, index=0)))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("pending", "2 are left alone because they are still waiting or being sent."),
+        ("sending", "2 are left alone because they are still waiting or being sent."),
+        ("sent", "2 were accepted or delivered: these people get it a second time."),
+        ("delivered", "2 were accepted or delivered: these people get it a second time."),
+        ("uncertain", "2 are uncertain: these people may get it a second time."),
+    ],
+)
+def test_the_question_says_what_each_status_means_for_it(
+    template: MessageTemplate, status: str, said: str
+) -> None:
+    """Left alone, a second time, perhaps a second time: each with its number."""
+    logs = failed(template, *(make_binding(number=number).user for number in (1, 2, 3)))
+    SendLog.objects.filter(pk__in=[logs[0].pk, logs[1].pk]).update(status=status)
+    shown = question(*logs)
+    assert said in shown
+    again = 1 if status in SendLog.OPEN else 3
+    assert f"{again} message" in shown
+
+
+@pytest.mark.django_db
+def test_the_question_tells_of_earlier_resends_and_of_the_unbound(
+    template: MessageTemplate,
+) -> None:
+    """Rows resent before, and rows that never had an openid, are counted."""
+    (log, unbound) = failed(template, make_binding().user, make_user("nobody"))
+    SendLog.objects.create(
+        notification=log.notification, account="default", openid=log.openid, resend_of=log
+    )
+    shown = question(log, unbound)
+    assert "1 was resent before." in shown
+    assert "1 had no openid: it is sent only if that user has bound WeChat since." in shown
+
+
+@pytest.mark.django_db
+def test_a_user_who_has_bound_since_gets_the_message(template: MessageTemplate) -> None:
+    """A skipped row resent after its user has bound WeChat goes to the new openid."""
+    user = make_user("late")
+    (log,) = failed(template, user)
+    assert log.status == "skipped"
+    bind(user, openid(7))
+    browser(*SEE, "resend_sendlog").post(CHANGELIST, resend_form(log, post="yes"))
+    assert SendLog.objects.get(resend_of=log).openid == openid(7)
+
+
+@pytest.mark.django_db
+def test_the_question_tells_what_holds_the_messages_up(template: MessageTemplate) -> None:
+    """A paused template and an account at rest are named with their reasons."""
+    (log,) = failed(template)
+    MessageTemplate.objects.update(paused_at=timezone.now(), pause_errcode=43116)
+    Breaker("default").trip(45009, "reach max api daily quota limit")
+    shown = question(log)
+    assert "is paused, its messages wait" in shown
+    assert "errcode 43116" in shown
+    assert "Account default rests until" in shown
+
+
+@pytest.mark.django_db
+def test_an_inactive_template_is_an_obstacle(template: MessageTemplate) -> None:
+    """The question says why it cannot be done, and offers no button."""
+    (log,) = failed(template)
+    MessageTemplate.objects.update(is_active=False)
+    shown = question(log)
+    assert "These templates are not active" in shown
+    assert 'type="submit"' not in shown.split('id="content-main"')[1]
+
+
+@pytest.mark.django_db
+def test_the_question_masks_openids(template: MessageTemplate) -> None:
+    """To whom it goes is shown with masked openids, whole for those with the permission."""
+    (log,) = failed(template)
+    shown = question(log)
+    assert log.openid not in shown
+    assert "user1" in shown
+    client = browser(*SEE, "resend_sendlog", "view_openid", name="trusted")
+    assert log.openid in text(client.post(CHANGELIST, resend_form(log, index=0)))
+
+
+@pytest.mark.django_db
+def test_names_are_escaped(template: MessageTemplate) -> None:
+    """A user's name is text, on the question and in the message after it."""
+    user = make_user("<script>alert(1)</script>")
+    make_binding(user)
+    MessageTemplate.objects.update(title="<img src=x onerror=alert(1)>")
+    (log,) = failed(MessageTemplate.objects.get(), user)
+    assert "<script>alert" not in question(log)
+    client = browser(*SEE, "resend_sendlog", name="other")
+    response = client.post(CHANGELIST, resend_form(log, post="yes"), follow=True)
+    assert "<img src=x" not in text(response)

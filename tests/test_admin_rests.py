@@ -1,0 +1,102 @@
+"""Accounts at rest: the banner on the list pages, and trying again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.core.cache import caches
+from django.utils import timezone
+
+from tests.admin_pages import SEE, browser, page, text, told
+from wechat_notify.delivery.breaker import Breaker
+from wechat_notify.wechat.errors import describe
+
+pytestmark = pytest.mark.django_db
+
+MODELS = ("sendlog", "notification", "messagetemplate")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_banner_says_why_and_until_when(model: str) -> None:
+    """Cause, next step and time stand above the list; without the permission there is no button."""
+    Breaker("default").trip(45009, "reach max api daily quota limit")
+    shown = text(browser(*SEE).get(page(model)))
+    assert "Account default rests until 00:00." in shown
+    assert "Today&#x27;s quota for this call is used up." in shown
+    assert str(describe(45009).next_step) in shown
+    assert "Account other" not in shown
+    assert page(model, "try_again", "default") not in shown
+    allowed = text(browser(*SEE, "send_notification").get(page(model)))
+    assert page(model, "try_again", "default") in allowed
+
+
+def test_no_banner_where_nothing_rests() -> None:
+    """An account that sends is not worth a word."""
+    assert "wechat-rest" not in text(browser(*SEE).get(page("sendlog")))
+
+
+def test_the_banner_names_the_address_that_wechat_refuses() -> None:
+    """For a server missing on the whitelist the address is what the reader needs."""
+    Breaker("other").trip(40164, "invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist")
+    shown = text(browser(*SEE).get(page("sendlog")))
+    assert "The address is 203.0.113.7." in shown
+    assert "It is tried again at" in shown
+
+
+@pytest.fixture
+def rest_until() -> Callable[[timedelta], None]:
+    """Put the default account to rest until so long from now."""
+
+    def put(after: timedelta) -> None:
+        breaker = Breaker("default")
+        rest = breaker.trip(45011, "per minute")
+        moved = replace(rest, until=timezone.now() + after)
+        caches["default"].set(breaker._key, moved)
+
+    return put
+
+
+def test_a_rest_of_days_is_told_with_its_date(rest_until: Callable[[timedelta], None]) -> None:
+    """A time of day alone would mislead."""
+    rest_until(timedelta(days=3))
+    shown = text(browser(*SEE).get(page("sendlog")))
+    year = (timezone.localtime() + timedelta(days=3)).year
+    assert f"/{year}" in shown.split("Account default rests until ")[1].split("</strong>")[0]
+
+
+def test_a_rest_that_is_over_waits_for_the_next_run(
+    rest_until: Callable[[timedelta], None],
+) -> None:
+    """The time is past and nobody has tried yet: no time in the past is promised."""
+    rest_until(-timedelta(minutes=1))
+    shown = text(browser(*SEE).get(page("sendlog")))
+    assert "Account default rests until the next delivery run tries it." in shown
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_trying_again_ends_the_rest(model: str) -> None:
+    """The question repeats the reason; the answer ends the rest of this account only."""
+    for account in ("default", "other"):
+        Breaker(account).trip(45009, "reach max api daily quota limit")
+    client = browser(*SEE, "send_notification")
+    address = page(model, "try_again", "default")
+    assert "Today&#x27;s quota" in text(client.get(address))
+    response = client.post(address, {"post": "yes"}, follow=True)
+    assert "no longer rests" in told(response)
+    assert Breaker("default").rest() is None
+    assert Breaker("other").rest() is not None
+
+
+def test_trying_again_what_does_not_rest() -> None:
+    """Two people press the button: the second is told that it is done."""
+    client = browser(*SEE, "send_notification")
+    response = client.post(page("sendlog", "try_again", "default"), {"post": "yes"}, follow=True)
+    assert told(response) == "This account does not rest."
+
+
+def test_trying_again_an_account_that_is_not_configured() -> None:
+    """An alias that nobody configured is not found."""
+    client = browser(*SEE, "send_notification")
+    address = page("sendlog", "try_again", "nowhere")
+    assert client.post(address, {"post": "yes"}).status_code == 404

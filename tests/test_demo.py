@@ -1,0 +1,226 @@
+"""The demo as a stranger meets it: started by its command, used in a browser and on a phone."""
+
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+WANG = "oSandbox-wang-laoshi-000000001"
+LI = "oSandbox-li-xiaoming-000000003"
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """A machine without settings of its own, and a database in ``folder``."""
+    ours = ("WECHAT_", "DJANGO_", "DATABASE_", "CACHE_", "SITE_", "DEBUG", "LANGUAGE")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**plain, "DATABASE_URL": f"sqlite:///{folder / 'demo.sqlite3'}", **more}
+
+
+def manage(folder: Path, *arguments: str, **more: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment(folder, **more),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@dataclass
+class Demo:
+    """A running demo and what it has printed."""
+
+    process: "subprocess.Popen[str]"
+    output: str
+
+    def address(self, label: str) -> str:
+        found = re.search(rf"^{label} +(\S+)", self.output, re.MULTILINE)
+        assert found, self.output
+        return found[1]
+
+    def messages_to(self, openid: str) -> list[dict[str, Any]]:
+        """What the fake WeChat has for this person."""
+        url = f"{self.address('Phones')}sandbox/messages"
+        answer = requests.get(url, params={"openid": openid}, timeout=10)
+        return list(answer.json()["messages"])
+
+    def browser(self, username: str) -> "Browser":
+        browser = Browser(self.address("Site"))
+        browser.submit("login/", username=username, password="demo", next="/")
+        return browser
+
+
+class Browser:
+    """Somebody's browser: follows redirects, keeps cookies, sends the form's CSRF token."""
+
+    def __init__(self, site: str) -> None:
+        self.site = site
+        self.session = requests.Session()
+
+    def get(self, path: str) -> requests.Response:
+        return self.session.get(self.site + path, timeout=10)
+
+    def submit(self, path: str, action: str = "", **fields: str) -> requests.Response:
+        """Post the form on the page at ``path``."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(path).text)
+        assert token
+        data = {"csrfmiddlewaretoken": token[1], **fields}
+        return self.session.post(self.site + (action or path), data=data, timeout=10)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo in English, up and running; it must end well on Ctrl-C."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "manage.py", "demo"],
+        cwd=ROOT,
+        env=environment(tmp_path_factory.mktemp("demo"), LANGUAGE_CODE="en"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if "Ctrl-C" in line:
+            break
+    yield Demo(process, "".join(lines))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "KeyboardInterrupt" not in errors
+
+
+def test_the_send_log_tells_everybody_s_story(demo: Demo) -> None:
+    """Two approvers have a msgid, the one without WeChat a reason, and nobody else is there."""
+    rows = [re.split(r" {2,}", line) for line in demo.output.splitlines() if "请假审批提醒" in line]
+    by_name = {row[0]: row for row in rows}
+    assert by_name.keys() == {"王老师", "陈主任", "赵校长"}
+    assert by_name["王老师"][3].isdigit()
+    assert by_name["陈主任"][3].isdigit()
+    assert "not bound" in by_name["赵校长"][-1]
+
+
+def test_the_link_on_the_card_opens_the_request(demo: Demo) -> None:
+    """An approver taps the card, logs in, and sees the request with its two buttons."""
+    (message,) = demo.messages_to(WANG)
+    assert message["url"] == demo.address("Request")
+    path = message["url"].removeprefix(demo.address("Site"))
+    page = demo.browser("wang").get(path)
+    assert "回老家参加婚礼" in page.text
+    assert 'value="approve"' in page.text
+
+
+def test_a_request_goes_its_whole_way(demo: Demo) -> None:
+    """Handed in on the site, told to the approvers, decided by one, told to the applicant."""
+    before = len(demo.messages_to(WANG))
+    li = demo.browser("li")
+    form = {"kind": "病假", "start": "2030-05-06T08:00", "end": "2030-05-07T17:30", "reason": "发烧"}
+    path = li.submit("new/", **form).url.removeprefix(li.site)
+    news = demo.messages_to(WANG)
+    assert len(news) == before + 1
+    assert news[-1]["data"]["const2"]["value"] == "病假"
+    assert news[-1]["data"]["time3"]["value"] == "2030年5月6日 08:00"
+
+    decided = demo.browser("wang").submit(path, path + "decide/", decision="approve")
+    assert "approved" in decided.text
+    answer = demo.messages_to(LI)[-1]
+    assert answer["data"]["phrase2"]["value"] == "已同意"
+    assert answer["data"]["name3"]["value"] == "王老师"
+    assert answer["url"] == li.site + path
+
+    again = demo.browser("chen").submit("new/", path + "decide/", decision="reject")
+    assert again.status_code == 403
+    assert len(demo.messages_to(LI)) == 1
+
+
+def test_nobody_decides_what_is_not_theirs(demo: Demo) -> None:
+    """Not one's own request, not another school's, and never by a GET."""
+    path = demo.address("Request").removeprefix(demo.address("Site"))
+    li, sun = demo.browser("li"), demo.browser("sun")
+    assert 'value="approve"' not in li.get(path).text
+    assert li.submit("new/", path + "decide/", decision="approve").status_code == 403
+    assert sun.get(path).status_code == 404
+    assert sun.submit("new/", path + "decide/", decision="approve").status_code == 404
+    assert demo.browser("wang").get(path + "decide/").status_code == 405
+
+
+def test_a_form_that_makes_no_sense_comes_back(demo: Demo) -> None:
+    """An end before the beginning is said beside the field, and nobody is told anything."""
+    before = len(demo.messages_to(WANG))
+    form = {"kind": "事假", "start": "2030-05-07T08:00", "end": "2030-05-06T08:00", "reason": "有事"}
+    page = demo.browser("li").submit("new/", **form)
+    assert "Must be later than the beginning." in page.text
+    assert len(demo.messages_to(WANG)) == before
+
+
+def test_strangers_are_asked_to_log_in(demo: Demo) -> None:
+    """No page but the login page without a login; the style sheet comes to everybody."""
+    stranger = Browser(demo.address("Site"))
+    for path in ("", "new/", "view/1/"):
+        assert stranger.get(path).url.startswith(stranger.site + "login/")
+    assert stranger.get("static/leave/leave.css").headers["Content-Type"].startswith("text/css")
+
+
+def test_the_site_speaks_both_languages(demo: Demo) -> None:
+    """Chinese for a browser that asks for it, in every word of a page; English by one tap."""
+    wang = demo.browser("wang")
+    wang.session.headers["Accept-Language"] = "zh-CN"
+    page = wang.get("view/1/").text
+    for word in ("请假事由", "同意", "不同意"):
+        assert word in page
+    visible = re.sub(r"<[^>]*>", " ", page.partition("<body>")[2])
+    assert set(re.findall(r"[A-Za-z]{2,}", visible)) == {"English"}
+    assert "Leave requests" in wang.submit("", "i18n/setlang/", language="en", next="/").text
+
+
+def test_the_admin_opens_with_the_demo_login(demo: Demo) -> None:
+    """Every list of the app answers, with the rows that the demo made."""
+    browser = Browser(demo.address("Site"))
+    browser.submit("admin/login/", username="admin", password="demo", next="/admin/")
+    for model in ("openidbinding", "messagetemplate", "notification", "sendlog"):
+        page = browser.get(f"admin/wechat_notify/{model}/")
+        assert page.status_code == 200
+        assert "result_list" in page.text, model
+
+
+def test_once_ends_well_and_fails_if_a_message_did_not_arrive(tmp_path: Path) -> None:
+    """Exit code 0, Chinese by default; 1 when somebody who should know was not told."""
+    first = manage(tmp_path, "demo", "--once")
+    assert first.returncode == 0, first.stderr
+    assert "接收人" in first.stdout
+    with sqlite3.connect(tmp_path / "demo.sqlite3") as database:
+        database.execute("UPDATE wechat_notify_openidbinding SET subscribed = 0")
+    database.close()
+    second = manage(tmp_path, "demo", "--once")
+    assert second.returncode == 1
+    assert "2 messages should have arrived, and 0 did" in second.stderr
+
+
+def test_the_demo_makes_no_known_logins_on_a_real_site(tmp_path: Path) -> None:
+    """With DEBUG off it does nothing."""
+    result = manage(tmp_path, "demo", "--once", DEBUG="off")
+    assert result.returncode == 1
+    assert "DEBUG" in result.stderr
+    assert not (tmp_path / "demo.sqlite3").exists()
+
+
+def test_the_demo_project_is_in_order(tmp_path: Path) -> None:
+    """No warning of Django's checks and no migration forgotten, with no .env at all."""
+    checked = manage(tmp_path, "check", "--fail-level", "WARNING")
+    assert checked.returncode == 0, checked.stderr
+    migrations = manage(tmp_path, "makemigrations", "--check", "--dry-run")
+    assert migrations.returncode == 0, migrations.stdout

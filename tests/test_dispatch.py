@@ -1,0 +1,343 @@
+"""Who sends a notification, and what becomes of what cannot be sent now."""
+
+import importlib.util
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tests.factories import ORDER, make_template, openid
+from wechat_notify.backends import locmem
+from wechat_notify.delivery import dispatch, queued
+from wechat_notify.delivery.breaker import Breaker
+from wechat_notify.delivery.dispatch import (
+    BaseDispatcher,
+    CeleryDispatcher,
+    QueueDispatcher,
+    TasksDispatcher,
+    get_dispatcher,
+)
+from wechat_notify.exceptions import InvalidSettings
+from wechat_notify.models import Notification, SendLog
+from wechat_notify.services import cancel, notify, pause, resume_account
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Configure = Callable[..., None]
+
+
+class ListDispatcher(QueueDispatcher):
+    """Queues to a list that the test runs, so that it sees what a broker would hold."""
+
+    queue: list[tuple[dict[str, Any], datetime | None]] = []
+    deferrable = True
+
+    def can_defer(self) -> bool:
+        return self.deferrable
+
+    def enqueue(self, arguments: dict[str, Any], run_after: datetime | None) -> None:
+        self.queue.append((arguments, run_after))
+
+
+class ShortSighted(ListDispatcher):
+    horizon = timedelta(minutes=10)
+
+
+@pytest.fixture
+def tasks(configure: Configure, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The queue of a dispatcher whose chunks are small."""
+    ListDispatcher.queue.clear()
+    monkeypatch.setattr(dispatch, "CHUNK", 10)
+    monkeypatch.setattr(dispatch, "FAN_OUT", 3)
+    configure(DISPATCHER="tests.test_dispatch.ListDispatcher")
+    make_template()
+    return ListDispatcher.queue
+
+
+def send(count: int = 1, **options: Any) -> Notification:
+    return notify([openid(n) for n in range(count)], "order_paid", ORDER, **options)
+
+
+def run_next(tasks: list[Any]) -> dict[str, int]:
+    arguments, _run_after = tasks.pop(0)
+    return queued.run(**arguments)
+
+
+def statuses() -> dict[str, int]:
+    return {status: n for status, n in SendLog.objects.all().counts().items() if n}
+
+
+# -- a task queue -----------------------------------------------------------------------------
+
+
+def test_a_big_notification_is_shared_out_and_sent_to_the_end(tasks: list[Any]) -> None:
+    """A few tasks at a time, each leaving a successor while there is more, send everything."""
+    notification = send(75)
+    assert tasks == [
+        ({"account": "default", "notification_id": notification.pk, "limit": 10}, None)
+    ] * 3
+    most = 0
+    while tasks:
+        most = max(most, len(tasks))
+        run_next(tasks)
+    assert most == 3
+    assert statuses() == {"sent": 75}
+
+
+def test_a_small_notification_is_one_task(tasks: list[Any]) -> None:
+    """What fits into one chunk is one task that leaves none behind."""
+    send(10)
+    assert len(tasks) == 1
+    assert run_next(tasks) == {"sent": 10}
+    assert not tasks
+
+
+def test_counting_stops_where_it_no_longer_matters(tasks: list[Any]) -> None:
+    """However big the notification, the dispatcher counts no more rows than it queues tasks for."""
+    with CaptureQueriesContext(connection) as queries:
+        send(40)
+    counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
+    assert len(counts) == 1
+    assert "LIMIT 30" in counts[0]
+
+
+def test_nothing_to_send_queues_nothing(tasks: list[Any]) -> None:
+    """A notification to nobody, and one to people who cannot be reached, cost the queue nothing."""
+    send(0)
+    assert not tasks
+
+
+def test_a_scheduled_notification_is_one_task_until_it_is_due(tasks: list[Any]) -> None:
+    """send_at queues one task for then, which shares the notification out when it runs."""
+    due = timezone.now() + timedelta(hours=2)
+    notification = send(25, send_at=due)
+    assert [run_after for _arguments, run_after in tasks] == [due]
+    SendLog.objects.update(due_at=timezone.now())
+    run_next(tasks)
+    chunk = {"account": "default", "notification_id": notification.pk, "limit": 10}
+    assert tasks == [(chunk, None)] * 3
+
+
+def test_a_queue_that_cannot_look_far_ahead_looks_again(
+    tasks: list[Any], configure: Configure
+) -> None:
+    """Past its horizon a dispatcher queues a task that finds nothing due and queues itself anew."""
+    configure(DISPATCHER="tests.test_dispatch.ShortSighted")
+    send(25, send_at=timezone.now() + timedelta(days=1))
+    for _ in range(2):
+        [(_arguments, run_after)] = tasks
+        assert run_after is not None
+        assert timedelta(minutes=9) < run_after - timezone.now() <= timedelta(minutes=10)
+        assert run_next(tasks) == {}
+
+
+def test_what_is_tried_again_has_a_task_waiting_for_it(tasks: list[Any]) -> None:
+    """A row that failed for the moment is sent by a task queued for the time it is due again."""
+    locmem.results.add(-1)
+    send(3)
+    run_next(tasks)
+    [(_arguments, run_after)] = tasks
+    waiting = SendLog.objects.get(status=SendLog.Status.PENDING)
+    assert run_after == waiting.due_at
+    SendLog.objects.update(due_at=timezone.now())
+    assert run_next(tasks) == {"sent": 1}
+    assert not tasks
+
+
+def test_an_account_at_rest_is_left_alone_until_its_rest_ends(tasks: list[Any]) -> None:
+    """Quota used up: one task waits for the end of the rest, nothing spins."""
+    locmem.results.add(45009, times=100)
+    send(5)
+    run_next(tasks)
+    [(_arguments, run_after)] = tasks
+    rest = Breaker("default").rest()
+    assert rest is not None
+    assert run_after == rest.until
+    locmem.clear()
+    resume_account("default")
+    run_next(tasks)
+    assert statuses() == {"sent": 5}
+    assert not tasks
+
+
+def test_a_rest_that_was_ended_meanwhile_is_not_waited_for(
+    tasks: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody ends the rest while the task winds up: it looks again in a minute."""
+    locmem.results.add(45009, times=100)
+    send(5)
+    monkeypatch.setattr(Breaker, "rest", lambda self: None)
+    run_next(tasks)
+    [(_arguments, run_after)] = tasks
+    assert timedelta(0) < run_after - timezone.now() <= dispatch.PATIENCE
+
+
+def test_rows_that_another_worker_holds_are_looked_after(tasks: list[Any]) -> None:
+    """A task that finds all rows in another's hands leaves one for the end of their lease."""
+    send(5)
+    claimed_at = timezone.now()
+    SendLog.objects.update(status=SendLog.Status.SENDING, claimed_at=claimed_at)
+    run_next(tasks)
+    assert [run_after for _arguments, run_after in tasks] == [claimed_at + timedelta(seconds=60)]
+
+
+def test_due_rows_that_cannot_be_taken_do_not_spin(
+    tasks: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows due and nothing sent, such as with RATE used up: look again in a minute."""
+    monkeypatch.setattr(queued, "TASK_SECONDS", 0.2)
+    send(5)
+    dispatcher = get_dispatcher()
+    assert isinstance(dispatcher, QueueDispatcher)
+    tasks.clear()
+    dispatcher.go_on(Notification.objects.get(), dispatch.engine.Report())
+    [(_arguments, run_after)] = tasks
+    assert timedelta(seconds=50) < run_after - timezone.now() <= dispatch.PATIENCE
+
+
+def test_a_task_ends_in_time_and_its_successor_goes_on(
+    tasks: list[Any], configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RATE cannot make a task outlive its queue's patience: it stops and leaves the rest queued."""
+    monkeypatch.setattr(queued, "TASK_SECONDS", 0.3)
+    configure(DISPATCHER="tests.test_dispatch.ListDispatcher", RATE="2/h")
+    send(5)
+    assert run_next(tasks) == {"sent": 2}
+    assert len(tasks) == 1
+
+
+def test_paused_and_cancelled_notifications_end_their_tasks(tasks: list[Any]) -> None:
+    """A task of a notification with nothing left to do queues no successor."""
+    pause(send(3))
+    run_next(tasks)
+    cancel(send(3))
+    run_next(tasks)
+    assert not tasks
+    assert not locmem.outbox
+
+
+def test_a_task_without_a_notification_delivers_whatever_is_due(tasks: list[Any]) -> None:
+    """What Celery beat calls: rows left behind by a lost broker go out."""
+    send(3)
+    tasks.clear()
+    assert queued.run() == {"sent": 3}
+    assert not tasks
+
+
+def test_a_queue_without_later_gets_one_task_for_all(
+    tasks: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where tasks run at once in the caller's process, sharing out would only nest them."""
+    monkeypatch.setattr(ListDispatcher, "deferrable", False)
+    locmem.results.add(-1)
+    send(75)
+    assert len(tasks) == 1
+    assert run_next(tasks) == {"sent": 74, "pending": 1}
+    assert not tasks
+    assert "wait for a worker" in caplog.text
+
+
+def test_a_queue_without_later_says_what_it_leaves(
+    tasks: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Messages left over at the end of a task that cannot have a successor are named in the log."""
+    monkeypatch.setattr(ListDispatcher, "deferrable", False)
+    send(5)
+    arguments, _run_after = tasks.pop()
+    assert queued.run(**arguments, limit=2) == {"sent": 2}
+    assert not tasks
+    assert "wait for a worker" in caplog.text
+
+
+# -- the dispatchers there are ----------------------------------------------------------------
+
+
+def test_inline_sends_up_to_its_limit_and_says_what_waits(
+    configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    """INLINE_LIMIT messages leave at once, the rest waits and the log says for whom."""
+    configure(INLINE_LIMIT=5)
+    make_template()
+    send(8)
+    assert statuses() == {"sent": 5, "pending": 3}
+    assert "wechat_deliver" in caplog.text
+
+
+def test_inline_without_leftovers_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Where everything has gone out there is nothing to warn of."""
+    make_template()
+    send(8)
+    assert statuses() == {"sent": 8}
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_worker_dispatcher_leaves_all_rows_to_workers(configure: Configure) -> None:
+    """Nothing is sent by the process that calls notify()."""
+    configure(DISPATCHER="wechat_notify.delivery.dispatch.WorkerDispatcher")
+    make_template()
+    send(3)
+    assert statuses() == {"pending": 3}
+
+
+def test_the_tasks_framework_sends_with_its_immediate_backend(
+    configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With Django's default, the immediate backend, notify() sends at once; later is left over."""
+    pytest.importorskip("django_tasks" if not _has_django_tasks() else "django.tasks")
+    configure(DISPATCHER="wechat_notify.delivery.dispatch.TasksDispatcher")
+    make_template()
+    send(3)
+    assert statuses() == {"sent": 3}
+    send(1, send_at=timezone.now() + timedelta(hours=1))
+    assert statuses() == {"sent": 3, "pending": 1}
+    assert "wait for a worker" in caplog.text
+
+
+def test_celery_sends_with_eager_tasks(configure: Configure) -> None:
+    """CELERY_TASK_ALWAYS_EAGER, as developers use it: sent at once, and no task calls itself."""
+    celery = pytest.importorskip("celery")
+    configure(DISPATCHER="wechat_notify.delivery.dispatch.CeleryDispatcher")
+    make_template()
+    locmem.results.add(-1)
+    app = celery.current_app
+    before = app.conf.task_always_eager
+    app.conf.task_always_eager = True
+    try:
+        send(3)
+    finally:
+        app.conf.task_always_eager = before
+    assert statuses() == {"sent": 2, "pending": 1}
+
+
+@pytest.mark.parametrize("dispatcher", [TasksDispatcher, CeleryDispatcher])
+def test_a_missing_package_is_named_before_anything_is_written(
+    dispatcher: type[BaseDispatcher], monkeypatch: pytest.MonkeyPatch, configure: Configure
+) -> None:
+    """Without the package, notify() raises with the pip command, and writes no row."""
+    make_template()
+
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(dispatch, "import_module", missing)
+    configure(DISPATCHER=f"{dispatcher.__module__}.{dispatcher.__qualname__}")
+    with pytest.raises(InvalidSettings, match="pip install"):
+        send()
+    assert not SendLog.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["nowhere.Dispatcher", "datetime.datetime", "decimal.Decimal"])
+def test_an_unusable_dispatcher_is_named(path: str, configure: Configure) -> None:
+    """A path that cannot be imported, or that is no dispatcher, is an error that names it."""
+    configure(DISPATCHER=path)
+    with pytest.raises(InvalidSettings, match=path):
+        get_dispatcher()
+
+
+def _has_django_tasks() -> bool:
+    return importlib.util.find_spec("django.tasks") is not None

@@ -1,0 +1,163 @@
+"""Writing a notification's rows: one for each openid, in a constant number of statements."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.factories import ORDER, make_bindings, make_template, make_user, openid
+from wechat_notify.delivery import enqueue, outbox
+from wechat_notify.delivery.enqueue import Row, due_at, insert
+from wechat_notify.delivery.recipients import Target
+from wechat_notify.exceptions import InvalidData
+from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from wechat_notify.services import notify
+
+pytestmark = pytest.mark.django_db
+
+User = get_user_model()
+Status = SendLog.Status
+
+
+def queries(users: Any, template: MessageTemplate, data: Any = ORDER) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        notify(users, template, data)
+    return len(captured)
+
+
+@pytest.mark.parametrize("model", [User, OpenIDBinding])
+def test_a_queryset_costs_the_same_for_one_and_for_many(
+    template: MessageTemplate, model: Any
+) -> None:
+    """The database writes a QuerySet's rows by itself: no object, no query more."""
+    make_bindings(1)
+    few = queries(model.objects.all(), template)
+    make_bindings(300, first=2)
+    assert queries(model.objects.all(), template) == few
+    assert SendLog.objects.count() == 302
+
+
+def test_a_list_costs_one_statement_a_chunk(
+    template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of anything but a QuerySet are written in bulk."""
+    monkeypatch.setattr(enqueue, "CHUNK", 100)
+    bindings = make_bindings(250)
+    with CaptureQueriesContext(connection) as captured:
+        notify(bindings, template, ORDER)
+    written = [q for q in captured if q["sql"].startswith("INSERT") and "sendlog" in q["sql"]]
+    batch = connection.ops.bulk_batch_size(SendLog._meta.concrete_fields[1:], [None] * 100)
+    assert len(written) <= 3 * -(-100 // batch)
+
+
+PERSON = st.tuples(
+    st.lists(st.tuples(st.sampled_from(["default", "other"]), st.booleans()), max_size=3),
+)
+
+
+@given(people=st.lists(PERSON, max_size=6), of_bindings=st.booleans(), reason=st.booleans())
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_both_ways_of_writing_agree(
+    people: list[Any], of_bindings: bool, reason: bool, configure: Any
+) -> None:
+    """Whatever bindings people have, the database's own rows are those of the streamed way."""
+    configure(INVALID_DATA="skip")
+    _only_these(people)
+    template = MessageTemplate.objects.first() or make_template()
+    data = {**ORDER, "thing2": "长" * 30} if reason else ORDER
+    everybody: Any = OpenIDBinding.objects.all() if of_bindings else User.objects.all()
+    own, streamed = notify(everybody, template, data), notify(list(everybody), template, data)
+    assert _rows(own) == _rows(streamed)
+
+
+def _only_these(people: list[Any]) -> None:
+    Notification.objects.all()
+    SendLog.objects.all().delete()
+    Notification.objects.all().delete()
+    User.objects.all().delete()
+    number = 0
+    for index, (bindings,) in enumerate(people):
+        user = make_user(f"person{index}")
+        for account, subscribed in bindings:
+            number += 1
+            OpenIDBinding.objects.create(
+                user=user, account=account, subscribed=subscribed, openid=openid(number)
+            )
+
+
+def _rows(notification: Notification) -> list[dict[str, Any]]:
+    """All that stands in the rows, but for their own numbers and the moment they were made."""
+    rows = notification.logs.order_by("openid", "user").values()
+    ours = ("id", "notification_id", "due_at")
+    return [
+        {**{k: v for k, v in row.items() if k not in ours}, "due": row["due_at"] is not None}
+        for row in rows
+    ]
+
+
+def test_every_column_has_what_save_would_write(template: MessageTemplate) -> None:
+    """A column that is added to the model later gets its default on the database's way too."""
+    binding = make_bindings(1)[0]
+    copied = notify(OpenIDBinding.objects.all(), template, ORDER).logs.values().get()
+    saved = SendLog.objects.create(
+        notification_id=copied["notification_id"],
+        account="default",
+        binding=binding,
+        user=binding.user,
+        openid=binding.openid,
+        due_at=copied["due_at"],
+    )
+    assert copied == {**SendLog.objects.values().get(pk=saved.pk), "id": copied["id"]}
+
+
+def test_due_now_later_or_not_at_all(template: MessageTemplate) -> None:
+    """A row is due now or at send_at, and parked while notification or template is paused."""
+    now = timezone.now()
+    later = now + timedelta(hours=1)
+    assert due_at(Notification(template=template)) >= now
+    assert due_at(Notification(template=template, send_at=later)) == later
+    assert due_at(Notification(template=template, paused_at=now)) is None
+    template.paused_at = now
+    assert due_at(Notification(template=template)) is None
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_rows_of_a_queryset_are_due_like_others(template: MessageTemplate, paused: bool) -> None:
+    """send_at and a pause hold for the database's way of writing too."""
+    make_bindings(1)
+    later = timezone.now() + timedelta(hours=1)
+    template.paused_at = timezone.now() if paused else None
+    template.save()
+    log = notify(User.objects.all(), template, ORDER, send_at=later).logs.get()
+    assert log.due_at == (None if paused else later)
+
+
+def test_a_long_reason_is_cut_to_its_column(template: MessageTemplate) -> None:
+    """However much is wrong with the data, the row that says so can be written."""
+    notification = Notification.objects.create(template=template)
+    insert(notification, [Row(Target(openid(1)), reason="为什么" * 500)])
+    log = notification.logs.get()
+    assert len(log.errmsg) == outbox.ERRMSG_LENGTH
+    assert log.status == Status.SKIPPED
+
+
+def test_all_bad_recipients_are_found_in_one_go(
+    template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Problems beyond the first chunk are in the same error."""
+    monkeypatch.setattr(enqueue, "CHUNK", 2)
+    bindings = make_bindings(5)
+    with pytest.raises(InvalidData) as caught:
+        notify(bindings, template, lambda user: {})
+    assert len(caught.value.problems) == 10
+    assert not SendLog.objects.exists()

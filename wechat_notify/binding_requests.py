@@ -1,0 +1,86 @@
+"""One attempt to bind: begun by a browser, answered once, by whoever has its token.
+
+    request = begin(visitor, source=Source.OAUTH, token=state)
+    ...
+    request = take(Source.OAUTH, state, account="default", visitor=visitor)   # once, then None
+    finish(request, State.BOUND)
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from .models import BindingRequest, BindingRequestQuerySet
+
+State = BindingRequest.State
+
+LIFETIME = timedelta(minutes=10)
+# Long enough after its end for a page that is still open to say what became of it.
+KEPT = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who wants to bind: a signed-in user, at one browser, on one account.
+
+    ``browser`` is a secret that only this browser's session knows. A request that another session
+    or another user began is not theirs to see or to answer.
+    """
+
+    user: Any
+    account: str
+    browser: str = field(repr=False)
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret: its SHA-256 in 64 hex digits."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def begin(visitor: Visitor, *, source: str, token: str, **details: Any) -> BindingRequest:
+    """Write down a new request, open for ten minutes. ``details`` are fields of its row."""
+    now = timezone.now()
+    BindingRequest.objects.filter(expires_at__lt=now - KEPT).delete()
+    return BindingRequest.objects.create(
+        account=visitor.account,
+        user=visitor.user,
+        browser=digest(visitor.browser),
+        source=source,
+        token=digest(token),
+        expires_at=now + LIFETIME,
+        **details,
+    )
+
+
+def of(visitor: Visitor, source: str) -> BindingRequestQuerySet:
+    """The requests that this user began in this browser, whatever became of them."""
+    return BindingRequest.objects.filter(
+        account=visitor.account,
+        user=visitor.user,
+        browser=digest(visitor.browser),
+        source=source,
+    )
+
+
+def take(
+    source: str, token: str, *, account: str, visitor: Visitor | None = None
+) -> BindingRequest | None:
+    """The open request of this token, and nobody gets it again; None where there is none.
+
+    With ``visitor``, only one that they began themselves; another's stays as it is.
+    """
+    mine = of(visitor, source) if visitor else BindingRequest.objects.filter(source=source)
+    mine = mine.filter(account=account, token=digest(token))
+    # One conditional update: of two that come at once, one takes it.
+    if not mine.open().update(state=State.TAKEN):
+        return None
+    return mine.select_related("user").get()
+
+
+def finish(request: BindingRequest, state: str) -> None:
+    """Write down what became of a request that was taken."""
+    request.state = state
+    request.save(update_fields=["state"])
