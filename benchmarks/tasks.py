@@ -45,7 +45,7 @@ class Task:
     """One thing to measure. ``kind`` names a module of ``benchmarks`` with a ``make(task)``.
 
     ``recipients`` is how many rows an app run writes first; 0 where another process has written
-    them. ``database`` is "" for a contender that has none.
+    them. ``database`` is "" for a contender that has none. ``way`` is one of ``enqueueing.WAYS``.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Task:
     database: str = ""
     seconds: float = 0.0
     recipients: int = 0
-    tracing: bool = False
+    way: str = ""
 
     def dumps(self) -> str:
         return json.dumps(asdict(self))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from tests.factories import APP_SECRET, ORDER, make_template, openid
@@ -47,7 +48,7 @@ def write(count: int = 3, **options: Any) -> Any:
 # -- an account -------------------------------------------------------------------------------
 
 
-def test_all_is_well(well: MessageTemplate) -> None:
+def test_all_is_well(well: MessageTemplate, wechat: Sandbox) -> None:
     """Token, quota and templates in order: exit 0, no secret and no token in sight."""
     said, problems = ask("--account=default")
     assert problems == 0
@@ -56,8 +57,9 @@ def test_all_is_well(well: MessageTemplate) -> None:
     assert "1 active" in said
     assert "none is due" in said
     assert APP_SECRET not in said
-    token = caches["default"].get("wechat_notify:token:stable:" + Breaker("default")._key)
-    assert token is None or token not in said
+    token = caches["default"].get(f"wechat_notify:token:stable:{wechat.app_id}:value")
+    assert token
+    assert token not in said
 
 
 def test_every_account_is_looked_at(well: MessageTemplate) -> None:
@@ -153,18 +155,25 @@ def test_a_cache_that_is_not_shared(well: MessageTemplate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("backend", "location", "words"),
+    ("backend", "location", "words", "expected"),
     [
-        ("filebased.FileBasedCache", "", "shared, and keeps"),
-        ("dummy.DummyCache", "", "does not keep"),
-        ("redis.RedisCache", "redis://127.0.0.1:9/0", "does not answer"),
+        ("filebased.FileBasedCache", "", "shared, and keeps", 0),
+        ("dummy.DummyCache", "", "does not keep", 1),
+        ("redis.RedisCache", "redis://127.0.0.1:9/0", "does not answer: ConnectionError", 1),
     ],
 )
-def test_other_caches(
-    backend: str, location: str, words: str, settings: Any, configure: Configure, tmp_path: Any
+def test_a_cache_is_tried_and_not_trusted(
+    backend: str,
+    location: str,
+    words: str,
+    expected: int,
+    well: MessageTemplate,
+    settings: Any,
+    configure: Configure,
+    tmp_path: Any,
 ) -> None:
-    """A cache is tried, not trusted."""
-    configure(CACHE="second")
+    """A cache that is down or forgets is a problem, and the rest is still looked at."""
+    pytest.importorskip("redis")
     settings.CACHES = {
         **settings.CACHES,
         "second": {
@@ -172,10 +181,24 @@ def test_other_caches(
             "LOCATION": location or str(tmp_path),
         },
     }
-    from wechat_notify.diagnosis import _cache
+    write()
+    if location:  # held up by the cache, which is problem enough
+        SendLog.objects.update(due_at=timezone.now() - timedelta(minutes=10))
+    configure(CACHE="second")
+    said, problems = ask("--account=default")
+    assert words in said
+    assert problems == expected
+    assert "3 due" in said
 
-    [finding] = _cache()
-    assert words in finding.text
+
+def test_a_database_that_is_down(wechat: Sandbox) -> None:
+    """An error in words, no traceback."""
+
+    def refuse(*args: Any) -> None:
+        raise OperationalError("connection refused")
+
+    with connection.execute_wrapper(refuse), pytest.raises(CommandError, match="does not answer"):
+        call_command("wechat_doctor", stdout=io.StringIO())
 
 
 # -- a rest -----------------------------------------------------------------------------------

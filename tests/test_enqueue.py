@@ -26,9 +26,7 @@ Status = SendLog.Status
 
 
 def queries(users: Any, template: MessageTemplate, data: Any = ORDER) -> int:
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         notify(users, template, data)
     return len(captured)
 
@@ -58,12 +56,10 @@ def test_a_list_costs_one_statement_a_chunk(
     assert len(written) <= 3 * -(-100 // batch)
 
 
-PERSON = st.tuples(
-    st.lists(st.tuples(st.sampled_from(["default", "other"]), st.booleans()), max_size=3),
-)
+BINDINGS = st.lists(st.tuples(st.sampled_from(["default", "other"]), st.booleans()), max_size=3)
 
 
-@given(people=st.lists(PERSON, max_size=6), of_bindings=st.booleans(), reason=st.booleans())
+@given(people=st.lists(BINDINGS, max_size=6), of_bindings=st.booleans(), reason=st.booleans())
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -81,12 +77,11 @@ def test_both_ways_of_writing_agree(
 
 
 def _only_these(people: list[Any]) -> None:
-    Notification.objects.all()
     SendLog.objects.all().delete()
     Notification.objects.all().delete()
     User.objects.all().delete()
     number = 0
-    for index, (bindings,) in enumerate(people):
+    for index, bindings in enumerate(people):
         user = make_user(f"person{index}")
         for account, subscribed in bindings:
             number += 1

@@ -1,9 +1,9 @@
 """One attempt to bind: begun by a browser, answered once, by whoever has its token.
 
-    request = begin(visitor, source=Source.OAUTH, token=state)
-    ...
-    request = take(Source.OAUTH, state, account="default", visitor=visitor)   # once, then None
-    finish(request, State.BOUND)
+request = begin(visitor, source=Source.OAUTH, token=state)
+...
+request = take(Source.OAUTH, state, account="default", visitor=visitor)   # once, then None
+finish(request, State.BOUND)
 """
 
 import hashlib

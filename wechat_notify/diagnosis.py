@@ -64,12 +64,14 @@ def examine(alias: str) -> Iterator[Finding]:
         yield Finding(Level.PROBLEM, f"Settings: {error}", "Mend the settings and restart.")
         return
     yield from _settings(alias)
-    yield from _cache()
-    yield from _wechat(backend)
-    breaker = Breaker(alias)
-    yield _rest(breaker)
+    cache = _cache()
+    yield cache
+    if cache.level is not Level.PROBLEM:  # token and rest live there
+        yield from _wechat(backend)
+        yield _rest(Breaker(alias))
+        yield _worker(alias)
     yield from _templates(alias)
-    yield from _rows(alias, held_up=breaker.rest() is not None)
+    yield from _rows(alias)
 
 
 def rest_in_words(rest: Rest) -> str:
@@ -94,35 +96,32 @@ def _settings(alias: str) -> Iterator[Finding]:
         yield Finding(Level.OK, f"Settings: {name} to {account.api_base}, app id {account.app_id}.")
 
 
-def _cache() -> Iterator[Finding]:
+def _cache() -> Finding:
     name = settings.CACHE
     cache = caches[name]
     if isinstance(cache, LocMemCache):
-        yield Finding(
+        return Finding(
             Level.NOTE,
             f"Cache {name!r}: each process has its own. Tokens, rests and RATE are not shared.",
             "Use Redis, Memcached or the database cache once there is more than one process.",
         )
-        return
     mark = uuid.uuid4().hex
     try:
         cache.set(f"wechat_notify:doctor:{mark}", mark, 60)
         kept = cache.get(f"wechat_notify:doctor:{mark}") == mark
     except Exception as error:  # noqa: BLE001 - each cache library has errors of its own
-        yield Finding(
+        return Finding(
             Level.PROBLEM,
             f"Cache {name!r} does not answer: {type(error).__name__}.",
             "Start it, or correct its address in CACHES. Nothing is sent without it.",
         )
-        return
     if kept:
-        yield Finding(Level.OK, f"Cache {name!r}: shared, and keeps what it is given.")
-    else:
-        yield Finding(
-            Level.PROBLEM,
-            f"Cache {name!r} does not keep what it is given.",
-            "Every message would need a new token. Look at its size limit and backend in CACHES.",
-        )
+        return Finding(Level.OK, f"Cache {name!r}: shared, and keeps what it is given.")
+    return Finding(
+        Level.PROBLEM,
+        f"Cache {name!r} does not keep what it is given.",
+        "Every message would need a new token. Look at its size limit and backend in CACHES.",
+    )
 
 
 def _wechat(backend: BaseBackend) -> Iterator[Finding]:
@@ -212,7 +211,7 @@ def _listed(found: Iterable[str], what: str) -> Iterator[Finding]:
         yield Finding(Level.NOTE, f"Templates {', '.join(names[:NAMES_SHOWN])}{more}: {what}.")
 
 
-def _rows(alias: str, *, held_up: bool) -> Iterator[Finding]:
+def _rows(alias: str) -> Iterator[Finding]:
     now = timezone.now()
     logs = SendLog.objects.using(database().alias).filter(account=alias)
     due = logs.waiting().filter(due_at__lte=now)
@@ -224,13 +223,19 @@ def _rows(alias: str, *, held_up: bool) -> Iterator[Finding]:
         yield Finding(Level.OK, "Messages: none is due.")
     else:
         text = f"Messages: {due.count()} due, the oldest for {timesince(oldest, now)}."
-        late = now - oldest > LATE and not held_up
+        late = now - oldest > LATE and not _held_up(alias)
         yield Finding(Level.PROBLEM, text, START_WORKER) if late else Finding(Level.OK, text)
     if abandoned:
         text = f"Messages: {abandoned} left behind by a worker that died; the next run takes them."
         yield Finding(Level.NOTE, text)
     yield from _not_now(logs, now)
-    yield _worker(alias, now)
+
+
+def _held_up(alias: str) -> bool:
+    try:
+        return Breaker(alias).rest() is not None
+    except Exception:  # noqa: BLE001 - a cache that does not answer holds everything up
+        return True
 
 
 def _not_now(logs: SendLogQuerySet, now: datetime) -> Iterator[Finding]:
@@ -254,8 +259,8 @@ def _not_now(logs: SendLogQuerySet, now: datetime) -> Iterator[Finding]:
         )
 
 
-def _worker(alias: str, now: datetime) -> Finding:
-    seen = last_seen(alias)
+def _worker(alias: str) -> Finding:
+    now, seen = timezone.now(), last_seen(alias)
     if seen is None:
         return Finding(Level.OK, "Worker: wechat_deliver was not seen within a week.")
     ago = timesince(seen, now)

@@ -1,7 +1,7 @@
 """Binding by web authorisation (网页授权), for people whose browser is WeChat's own.
 
-    location = start(visitor, redirect_uri=…)          # WeChat's page; it sends the person back
-    ending = complete(visitor, state=…, code=…, redirect_uri=…)
+location = start(visitor, redirect_uri=…)          # WeChat's page; it sends the person back
+ending = complete(visitor, state=…, code=…, redirect_uri=…)
 """
 
 import enum

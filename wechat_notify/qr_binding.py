@@ -26,7 +26,7 @@ from .models import BindingRequest, OpenIDBinding
 try:
     import segno
 except ImportError:
-    segno = None
+    segno = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 

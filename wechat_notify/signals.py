@@ -10,9 +10,13 @@
 ``binding_changed``
     Somebody was bound, unbound, followed or unfollowed. Arguments ``binding`` (an OpenIDBinding)
     and ``change``: "bound", "unbound", "subscribed" or "unsubscribed".
+``callback_received``
+    WeChat told the account something that is no delivery receipt. Arguments ``account``, the
+    alias, and ``event``, a ``wechat.incoming.Event`` or ``Message``. WeChat tells again what is
+    not answered in five seconds: start long work here, do not do it.
 
-Receivers of the last four run in the worker, after the row is written; what they raise is logged
-and stops nothing.
+Receivers of all but the first run after the row is written, in the worker or in the request that
+brought the news; what they raise is logged and stops nothing.
 """
 
 from django.dispatch import Signal
@@ -22,3 +26,4 @@ message_sent = Signal()
 message_failed = Signal()
 message_delivered = Signal()
 binding_changed = Signal()
+callback_received = Signal()

@@ -55,7 +55,7 @@ def tell_not_shown(template: MessageTemplate, data: Any) -> None:
             warnings.warn(
                 f"Template {template.name!r}: WeChat accepts {name!r} but no longer shows it.",
                 NotShownWarning,
-                stacklevel=4,
+                stacklevel=5,  # whoever called notify()
             )
 
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ..conf import AccountConfig
 from ..exceptions import CallbackRefused
 from . import incoming
 from .message_crypto import MessageCrypto
@@ -65,12 +64,17 @@ class CallbackLock:
     Everything that does not fit raises ``CallbackRefused``.
     """
 
-    def __init__(self, account: AccountConfig) -> None:
-        self._token = account.callback_token
-        keys = (account.encoding_aes_key, account.previous_encoding_aes_key)
-        self._ciphers = [MessageCrypto(key, account.app_id) for key in keys if key]
-        if not account.encoding_aes_key:
-            self._ciphers.clear()
+    def __init__(
+        self,
+        *,
+        token: str,
+        app_id: str,
+        encoding_aes_key: str = "",
+        previous_encoding_aes_key: str = "",
+    ) -> None:
+        self._token = token
+        keys = (encoding_aes_key, previous_encoding_aes_key) if encoding_aes_key else ()
+        self._ciphers = [MessageCrypto(key, app_id) for key in keys if key]
 
     def verify(self, credentials: Credentials, *, now: datetime) -> None:
         """Is it signed with our token, and just now? Any GET and POST must pass."""
@@ -89,7 +93,7 @@ class CallbackLock:
         encrypted = incoming.read_fields(body).get("Encrypt")
         if not self._ciphers:
             return Opened(body, encrypted=False)
-        if not isinstance(encrypted, str):
+        if not isinstance(encrypted, str) or not encrypted:
             raise CallbackRefused(
                 "The message is not encrypted, though ENCODING_AES_KEY is set: choose the "
                 "compatible or the safe mode in the console, or leave the key out."

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from ...conf import settings
 from ...diagnosis import Finding, Level, examine
@@ -39,7 +40,10 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not aliases:
             raise CommandError('WECHAT_NOTIFY["ACCOUNTS"] is empty: there is nothing to look at.')
-        problems = sum(self._examine(alias, options["verbosity"]) for alias in aliases)
+        try:
+            problems = sum(self._examine(alias, options["verbosity"]) for alias in aliases)
+        except DatabaseError as error:
+            raise CommandError(f"The database does not answer. {error}".strip()) from error
         if problems:
             raise CommandError(f"{problems} problem(s) need somebody.")
 

@@ -1,0 +1,71 @@
+"""One worker of the scale run: the app's engine, watched while it sends. Run by ``scale``."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connection
+
+from wechat_notify.delivery import engine
+from wechat_notify.services import notify
+
+from .child import resident_mb
+from .enqueueing import users
+from .statements import empty_the_log
+from .tasks import TEMPLATE_NAME, URL, VALUES, Contender, Task
+
+SIZES = """
+    SELECT relname, pg_relation_size(oid) FROM pg_class
+    WHERE relname = 'wechat_notify_sendlog' OR oid IN (
+        SELECT indexrelid FROM pg_index WHERE indrelid = 'wechat_notify_sendlog'::regclass)"""
+
+
+class Worker:
+    """Writes the notification where asked to, and measures its table before anything is sent."""
+
+    def __init__(self, recipients: int) -> None:
+        self._sizes: dict[str, int] = {}
+        self._claims: list[float] = []
+        self._memory: list[float] = []
+        if recipients:
+            empty_the_log()
+            notify(users(recipients), TEMPLATE_NAME, VALUES, url=URL)
+            self._sizes = _sizes()
+        engine.deliver(limit=500)
+
+    def run(self, seconds: float) -> dict[str, Any]:
+        stop = threading.Event()
+        timer = threading.Timer(seconds, stop.set)
+        timer.start()
+        with connection.execute_wrapper(self._watch):
+            report = engine.deliver(stop=stop)
+        timer.cancel()
+        return {
+            "messages": report.sent,
+            "claims": self._claims,
+            "memory": self._memory,
+            "sizes": self._sizes,
+            "sizes_after": _sizes() if self._sizes else {},
+        }
+
+    def _watch(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        if not sql.startswith("WITH due"):
+            return execute(sql, params, many, context)
+        begun = time.monotonic()
+        found = execute(sql, params, many, context)
+        self._claims.append(time.monotonic() - begun)
+        self._memory.append(resident_mb())
+        return found
+
+
+def _sizes() -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(SIZES)
+        return dict(cursor.fetchall())
+
+
+def make(task: Task) -> Contender:
+    return Worker(task.recipients)

@@ -1,0 +1,36 @@
+"""The bare statement that ``notify()``'s enqueue is compared with."""
+
+from django.db import connection
+from django.utils import timezone
+
+from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
+
+from .tasks import ACCOUNT, TEMPLATE_NAME, URL, VALUES
+
+_BARE = """
+    INSERT INTO {log} (notification_id, account, user_id, binding_id, openid, status, attempts,
+                       due_at, errmsg, rid, receipt_status)
+    SELECT %s, account, user_id, id, openid, 'pending', 0, %s, '', '', ''
+    FROM {bindings} WHERE id <= %s"""
+
+
+def bare_insert_select(recipients: int) -> None:
+    """The same rows into the same table with the same indexes, and nothing asked or checked."""
+    template = MessageTemplate.objects.get(account=ACCOUNT, name=TEMPLATE_NAME)
+    data = {name: {"value": value} for name, value in VALUES.items()}
+    notification = Notification.objects.create(template=template, data=data, url=URL)
+    statement = _BARE.format(log=SendLog._meta.db_table, bindings=OpenIDBinding._meta.db_table)
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [notification.pk, now, recipients])
+
+
+def empty_the_log() -> None:
+    """Every run starts on an empty table, and no other's checkpoint runs in its time."""
+    table = SendLog._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"TRUNCATE {table} CASCADE")
+            cursor.execute("CHECKPOINT")
+        else:
+            cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - a table's name only
