@@ -57,8 +57,7 @@ def running(folder: Path) -> Iterator[Api]:
     command = [sys.executable, "-m", "benchmarks.server", str(certificate), str(key)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None
-            plain, tls = json.loads(process.stdout.readline())
+            plain, tls = json.loads(next(iter(process.stdout or ())))
             yield Api(f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}", bundle)
         finally:
             process.terminate()

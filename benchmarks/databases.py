@@ -17,9 +17,9 @@ SERVER = "postgres://postgres@127.0.0.1:5432/"
 NAME = "wechat_notify_bench"
 
 
-def sqlite(folder: Path, name: str) -> str:
+def sqlite(folder: Path) -> str:
     """The URL of a SQLite file with Django's defaults: a rollback journal, full synchronisation."""
-    return f"sqlite:///{folder / name}.sqlite3"
+    return f"sqlite:///{folder}/benchmark.sqlite3"
 
 
 @contextmanager

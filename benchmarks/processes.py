@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from .tasks import Sample, Task
@@ -13,7 +14,42 @@ SETTINGS = "benchmarks.settings"
 
 
 class ChildError(RuntimeError):
-    """A child process ended without its sample."""
+    """A child process ended without its sample; why, it has said on standard error."""
+
+
+class Child:
+    """A task in a process of its own; when made, it is ready and waits for ``go``."""
+
+    def __init__(self, task: Task, ca_bundle: Path | None) -> None:
+        self._kind = task.kind
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.workloads", task.dumps()],
+            env=environment(task.database, ca_bundle, task.api_base),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._answers = iter(self._process.stdout or ())
+        self._answer()
+
+    def go(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.write("go\n")
+            self._process.stdin.flush()
+
+    def sample(self) -> Sample:
+        return Sample(**json.loads(self._answer()))
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _answer(self) -> str:
+        line = next(self._answers, "")
+        if not line:
+            self.end()
+            raise ChildError(f"The measurement of {self._kind} ended early.")
+        return line
 
 
 def environment(database: str, ca_bundle: Path | None, api_base: str = "") -> dict[str, str]:
@@ -27,50 +63,16 @@ def environment(database: str, ca_bundle: Path | None, api_base: str = "") -> di
 
 def run(tasks: Sequence[Task], ca_bundle: Path | None = None) -> list[Sample]:
     """All tasks at the same moment, each in its own process, made ready one after the other."""
-    children: list[subprocess.Popen[str]] = []
-    try:
+    with ExitStack() as stack:
+        children = []
         for task in tasks:
-            children.append(_started(task, ca_bundle))
+            child = Child(task, ca_bundle)
+            stack.callback(child.end)
+            children.append(child)
         for child in children:
-            _tell(child)
-        return [_sample(child) for child in children]
-    finally:
-        for child in children:
-            child.kill()
-            child.communicate()
+            child.go()
+        return [child.sample() for child in children]
 
 
 def run_one(task: Task, ca_bundle: Path | None = None) -> Sample:
     return run([task], ca_bundle)[0]
-
-
-def _started(task: Task, ca_bundle: Path | None) -> "subprocess.Popen[str]":
-    child = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.child", task.dumps()],
-        env=environment(task.database, ca_bundle, task.api_base),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    if _line(child).strip() != "ready":
-        child.kill()
-        raise ChildError(f"{task.kind} did not get ready: see its error above.")
-    return child
-
-
-def _tell(child: "subprocess.Popen[str]") -> None:
-    assert child.stdin is not None
-    child.stdin.write("go\n")
-    child.stdin.flush()
-
-
-def _line(child: "subprocess.Popen[str]") -> str:
-    assert child.stdout is not None
-    return child.stdout.readline()
-
-
-def _sample(child: "subprocess.Popen[str]") -> Sample:
-    line = _line(child)
-    if not line:
-        raise ChildError("A measurement ended early: see its error above.")
-    return Sample(**json.loads(line))

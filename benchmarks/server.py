@@ -55,8 +55,8 @@ class Connection(asyncio.Protocol):
         end = self._received.find(b"\r\n\r\n")
         if end < 0 or len(self._received) < end + 4 + _content_length(self._received[:end]):
             return
-        path, _, query = bytes(self._received[: self._received.find(b"\r\n")]).split()[1].partition(
-            b"?"
+        path, _, query = (
+            bytes(self._received[: self._received.find(b"\r\n")]).split()[1].partition(b"?")
         )
         self._received.clear()
         self._serve(path, query)
@@ -94,7 +94,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(
                 b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n"
                 b"Content-Type: application/json; encoding=utf-8\r\n"
-                b"Date: Mon, 23 Nov 2026 03:00:00 GMT\r\nContent-Length: %d\r\n\r\n" % len(body)
+                b"Date: Mon, 23 Nov 2026 03:00:00 GMT\r\nContent-Length: %d\r\n\r\n"
+                % len(body)
                 + body
             )
 

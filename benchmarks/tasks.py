@@ -42,10 +42,11 @@ def message(number: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to measure. ``kind`` names a module of ``benchmarks`` with a ``make(task)``.
+    """One thing to measure. ``kind`` names a module of ``benchmarks.workloads``.
 
-    ``recipients`` is how many rows an app run writes first; 0 where another process has written
-    them. ``database`` is "" for a contender that has none. ``way`` is one of ``enqueueing.WAYS``.
+    ``recipients`` is for how many rows are written: by an app run before it starts sending, 0
+    where another process has done so. ``database`` is "" for a contender that has none. ``way``
+    is one of ``workloads.enqueue.WAYS``.
     """
 
     kind: str
@@ -63,11 +64,14 @@ class Task:
         return cls(**json.loads(text))
 
 
-class Contender(Protocol):
-    """Made ready by ``make(task)``, which sends a few messages already: connections are open."""
+class Workload(Protocol):
+    """Made by its module's ``make(task)``. Contenders send a few messages then: no cold start."""
 
     def run(self, seconds: float) -> dict[str, Any]:
-        """Work for about so long; ``messages`` in the answer says how many were accepted."""
+        """Work for about so long, where the work has no end of its own. The answer is JSON.
+
+        Contenders say in ``messages`` how many were accepted.
+        """
 
 
 @dataclass(frozen=True)
@@ -75,17 +79,11 @@ class Sample:
     """One process's own account of its run.
 
     ``started`` and ``ended`` are of the clock that all processes of the machine share;
-    ``cpu`` is user and system seconds of all its threads; ``peak_mb`` its highest resident size,
-    ``resting_mb`` the one before the run.
+    ``cpu`` is user and system seconds of all its threads, ``peak_mb`` its highest resident size.
     """
 
     started: float
     ended: float
     cpu: float
-    resting_mb: float
     peak_mb: float
     found: dict[str, Any]
-
-    @property
-    def wall(self) -> float:
-        return self.ended - self.started

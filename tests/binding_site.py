@@ -13,6 +13,8 @@ from django.urls import include, path
 from django.views import View
 
 from wechat_notify.mixins import WeChatBindingRequiredMixin
+from wechat_notify.views.binding import BindView
+from wechat_notify.wechat import oauth
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
@@ -48,6 +50,7 @@ class Notices(WeChatBindingRequiredMixin, View):
 
 urlpatterns = [
     path("wechat/", include("wechat_notify.urls")),
+    path("userinfo/<str:account>/bind/", BindView.as_view(scope=oauth.USERINFO)),
     path("accounts/login/", auth_views.LoginView.as_view(), name="login"),
     path("profile/", profile, name="profile"),
     path("notices/", Notices.as_view(), name="notices"),

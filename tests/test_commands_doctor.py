@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,9 +110,7 @@ def test_a_quota_that_cannot_be_asked_for(well: MessageTemplate, wechat: Sandbox
 
 def test_settings_that_cannot_work(configure: Configure, db: None) -> None:
     """A missing APP_SECRET is named; nothing else is asked of that account."""
-    configure(
-        default={"BACKEND": "wechat_notify.backends.wechat.WeChatBackend", "APP_SECRET": ""}
-    )
+    configure(default={"BACKEND": "wechat_notify.backends.wechat.WeChatBackend", "APP_SECRET": ""})
     said, problems = ask("--account=default")
     assert problems == 1
     assert "APP_SECRET is missing" in said
@@ -154,41 +153,47 @@ def test_a_cache_that_is_not_shared(well: MessageTemplate) -> None:
     assert problems == 0
 
 
-@pytest.mark.parametrize(
-    ("backend", "location", "words", "expected"),
-    [
-        ("filebased.FileBasedCache", "", "shared, and keeps", 0),
-        ("dummy.DummyCache", "", "does not keep", 1),
-        ("redis.RedisCache", "redis://127.0.0.1:9/0", "does not answer: ConnectionError", 1),
-    ],
-)
-def test_a_cache_is_tried_and_not_trusted(
-    backend: str,
-    location: str,
-    words: str,
-    expected: int,
-    well: MessageTemplate,
-    settings: Any,
-    configure: Configure,
-    tmp_path: Any,
+@pytest.fixture
+def use_cache(settings: Any, configure: Configure) -> Callable[[str, str], None]:
+    """Let the app use another of Django's caches."""
+
+    def use(backend: str, location: str = "") -> None:
+        path = f"django.core.cache.backends.{backend}"
+        second = {"second": {"BACKEND": path, "LOCATION": location}}
+        settings.CACHES = {**settings.CACHES, **second}
+        configure(CACHE="second")
+
+    return use
+
+
+def test_a_shared_cache(
+    well: MessageTemplate, use_cache: Callable[..., None], tmp_path: Path
 ) -> None:
-    """A cache that is down or forgets is a problem, and the rest is still looked at."""
-    pytest.importorskip("redis")
-    settings.CACHES = {
-        **settings.CACHES,
-        "second": {
-            "BACKEND": f"django.core.cache.backends.{backend}",
-            "LOCATION": location or str(tmp_path),
-        },
-    }
-    write()
-    if location:  # held up by the cache, which is problem enough
-        SendLog.objects.update(due_at=timezone.now() - timedelta(minutes=10))
-    configure(CACHE="second")
+    """A cache outside the process that answers is as it should be."""
+    use_cache("filebased.FileBasedCache", str(tmp_path))
     said, problems = ask("--account=default")
-    assert words in said
-    assert problems == expected
+    assert "shared, and keeps what it is given" in said
+    assert problems == 0
+
+
+def test_a_cache_that_forgets(well: MessageTemplate, use_cache: Callable[..., None]) -> None:
+    """A cache that keeps nothing is a problem, and found by trying."""
+    use_cache("dummy.DummyCache")
+    said, problems = ask("--account=default")
+    assert "does not keep what it is given" in said
+    assert problems == 1
+
+
+def test_a_cache_that_is_down(well: MessageTemplate, use_cache: Callable[..., None]) -> None:
+    """It holds everything up, which is one problem; the rows are still counted."""
+    pytest.importorskip("redis")
+    write()
+    SendLog.objects.update(due_at=timezone.now() - timedelta(minutes=10))
+    use_cache("redis.RedisCache", "redis://127.0.0.1:9/0")
+    said, problems = ask("--account=default")
+    assert "does not answer: ConnectionError" in said
     assert "3 due" in said
+    assert problems == 1
 
 
 def test_a_database_that_is_down(wechat: Sandbox) -> None:

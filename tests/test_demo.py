@@ -128,7 +128,12 @@ def test_a_request_goes_its_whole_way(demo: Demo) -> None:
     """Handed in on the site, told to the approvers, decided by one, told to the applicant."""
     before = len(demo.messages_to(WANG))
     li = demo.browser("li")
-    form = {"kind": "病假", "start": "2030-05-06T08:00", "end": "2030-05-07T17:30", "reason": "发烧"}
+    form = {
+        "kind": "病假",
+        "start": "2030-05-06T08:00",
+        "end": "2030-05-07T17:30",
+        "reason": "发烧",
+    }
     path = li.submit("new/", **form).url.removeprefix(li.site)
     news = demo.messages_to(WANG)
     assert len(news) == before + 1
@@ -161,7 +166,12 @@ def test_nobody_decides_what_is_not_theirs(demo: Demo) -> None:
 def test_a_form_that_makes_no_sense_comes_back(demo: Demo) -> None:
     """An end before the beginning is said beside the field, and nobody is told anything."""
     before = len(demo.messages_to(WANG))
-    form = {"kind": "事假", "start": "2030-05-07T08:00", "end": "2030-05-06T08:00", "reason": "有事"}
+    form = {
+        "kind": "事假",
+        "start": "2030-05-07T08:00",
+        "end": "2030-05-06T08:00",
+        "reason": "有事",
+    }
     page = demo.browser("li").submit("new/", **form)
     assert "Must be later than the beginning." in page.text
     assert len(demo.messages_to(WANG)) == before

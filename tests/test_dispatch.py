@@ -24,7 +24,7 @@ from wechat_notify.delivery.dispatch import (
 )
 from wechat_notify.exceptions import InvalidSettings
 from wechat_notify.models import Notification, SendLog
-from wechat_notify.services import cancel, notify, pause, resume_account
+from wechat_notify.services import cancel, notify, pause
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,9 +78,10 @@ def statuses() -> dict[str, int]:
 def test_a_big_notification_is_shared_out_and_sent_to_the_end(tasks: list[Any]) -> None:
     """A few tasks at a time, each leaving a successor while there is more, send everything."""
     notification = send(75)
-    assert tasks == [
-        ({"account": "default", "notification_id": notification.pk, "limit": 10}, None)
-    ] * 3
+    assert (
+        tasks
+        == [({"account": "default", "notification_id": notification.pk, "limit": 10}, None)] * 3
+    )
     most = 0
     while tasks:
         most = max(most, len(tasks))
@@ -159,7 +160,7 @@ def test_an_account_at_rest_is_left_alone_until_its_rest_ends(tasks: list[Any]) 
     assert rest is not None
     assert run_after == rest.until
     locmem.clear()
-    resume_account("default")
+    Breaker("default").clear()
     run_next(tasks)
     assert statuses() == {"sent": 5}
     assert not tasks
@@ -288,7 +289,7 @@ def test_the_tasks_framework_sends_with_its_immediate_backend(
     configure: Configure, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With Django's default, the immediate backend, notify() sends at once; later is left over."""
-    pytest.importorskip("django_tasks" if not _has_django_tasks() else "django.tasks")
+    pytest.importorskip("django.tasks" if _has_django_tasks() else "django_tasks")
     configure(DISPATCHER="wechat_notify.delivery.dispatch.TasksDispatcher")
     make_template()
     send(3)
@@ -296,6 +297,27 @@ def test_the_tasks_framework_sends_with_its_immediate_backend(
     send(1, send_at=timezone.now() + timedelta(hours=1))
     assert statuses() == {"sent": 3, "pending": 1}
     assert "wait for a worker" in caplog.text
+
+
+def test_the_tasks_framework_queues_what_is_due_later(
+    configure: Configure,
+) -> None:
+    """A backend that can defer gets the task together with its time."""
+    name = "django.tasks" if _has_django_tasks() else "django_tasks"
+    backends = pytest.importorskip(f"{name}.backends.dummy")
+    later = type("Later", (backends.DummyBackend,), {"supports_defer": True})
+    configure(DISPATCHER="wechat_notify.delivery.dispatch.TasksDispatcher")
+    handler = importlib.import_module(name).task_backends
+    handler["default"] = later("default", {})
+    due = timezone.now() + timedelta(hours=1)
+    try:
+        make_template()
+        send(1, send_at=due)
+        [result] = handler["default"].results
+    finally:
+        del handler["default"]
+    assert result.task.run_after == due
+    assert result.kwargs["share_out"] is True
 
 
 def test_celery_sends_with_eager_tasks(configure: Configure) -> None:

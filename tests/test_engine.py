@@ -36,6 +36,7 @@ from wechat_notify.types import Outcome, SendResult, TemplateMessage
 Status = SendLog.Status
 pytestmark = pytest.mark.django_db(transaction=True)
 
+INLINE = "wechat_notify.delivery.dispatch.InlineDispatcher"
 WORKER = "wechat_notify.delivery.dispatch.WorkerDispatcher"
 
 
@@ -502,15 +503,17 @@ def test_a_probe_that_is_refused_keeps_the_account_at_rest(
     assert statuses(notification) == {"pending": 100}
 
 
-def test_a_person_can_end_the_rest(wechat: Sandbox, queue: Callable[..., Any]) -> None:
-    """resume_account: the next run sends."""
+def test_a_person_can_end_the_rest(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """resume_account: what has become due goes out at once."""
     fault = wechat.fail(48001, times=1)
     notification = queue(1)
     engine.deliver()
     assert fault.hits == 1
     assert statuses(notification) == {"pending": 1}
+    configure(DISPATCHER=INLINE)
     resume_account("default")
-    engine.deliver()
     assert statuses(notification) == {"sent": 1}
 
 

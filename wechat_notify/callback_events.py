@@ -6,6 +6,7 @@ from django.db import OperationalError
 
 from . import follow_state
 from .delivery import receipts
+from .qr_binding import on_scan
 from .signals import callback_received
 from .wechat.incoming import Event, Message
 
@@ -17,13 +18,16 @@ RECEIPT = "templatesendjobfinish"
 def handle(account: str, message: Message) -> None:
     """Deal with one message or event. What it does a second time changes nothing.
 
-    A receipt is stored, and joined to its row here and now if that is cheap. News about following
-    is written down. All but receipts are handed to the site's receivers of ``callback_received``.
+    A receipt is stored, and joined to its row here and now if that is cheap. A scanned binding
+    code binds, news about following is written down. All but receipts are handed to the site's
+    receivers of ``callback_received``.
     """
     if isinstance(message, Event) and message.event == RECEIPT:
         _receipt(account, message)
         return
     if isinstance(message, Event):
+        if message.scene:
+            on_scan(account, message.from_openid, message.scene, happened_at=message.created_at)
         _following(account, message)
     callback_received.send_robust(type(message), account=account, event=message)
 

@@ -22,22 +22,34 @@ SIGNATURE_SECONDS = 2 * int(WINDOW.total_seconds())
 MESSAGE_SECONDS = 3_600
 
 
+def claim_signature(account: str, credentials: Credentials, content: bytes) -> bool:
+    """True where this signature is new, False where it has come with the same content before.
+
+    Raises ``CallbackRefused`` where it came with another: in plain mode it does not cover the
+    body, and whoever overhears one could put it over a message of their own.
+    """
+    cache = caches[settings.CACHE]
+    key = _signature_key(account, credentials)
+    digest = hashlib.sha256(content).hexdigest()
+    if cache.add(key, digest, SIGNATURE_SECONDS):
+        return True
+    before = cache.get(key)
+    if before not in (None, digest):
+        raise CallbackRefused("This signature came before, with another message.")
+    return before is None
+
+
 @contextmanager
 def once(account: str, credentials: Credentials, xml: bytes, message: Message) -> Iterator[bool]:
     """True where this message is new, False where it has been dealt with.
 
     Whoever fails inside leaves no mark, so that WeChat's next try is new again. Raises
-    ``CallbackRefused`` where the signature came before with another message: in plain mode it
-    does not cover the body.
+    ``CallbackRefused`` as ``claim_signature`` does.
     """
-    cache = caches[settings.CACHE]
-    digest = hashlib.sha256(xml).hexdigest()
-    signature = _key("nonce", account, credentials.timestamp, credentials.nonce)
-    if cache.add(signature, digest, SIGNATURE_SECONDS) is False:
-        if cache.get(signature, digest) != digest:
-            raise CallbackRefused("This signature came before, with another message.")
+    if not claim_signature(account, credentials, xml):
         yield False
         return
+    cache = caches[settings.CACHE]
     content = _key("message", account, *message.identity)
     if not cache.add(content, True, MESSAGE_SECONDS):
         yield False
@@ -45,8 +57,12 @@ def once(account: str, credentials: Credentials, xml: bytes, message: Message) -
     try:
         yield True
     except BaseException:
-        cache.delete_many([signature, content])
+        cache.delete_many([_signature_key(account, credentials), content])
         raise
+
+
+def _signature_key(account: str, credentials: Credentials) -> str:
+    return _key("signature", account, credentials.timestamp, credentials.nonce)
 
 
 def _key(kind: str, *parts: str) -> str:

@@ -1,7 +1,8 @@
 """System checks: a wrong setting is found by ``manage.py check``, not by the first message.
 
 Stable ids; ``manage.py check --tag wechat_notify`` runs these alone. E010 to E019 and W010 to
-W019 are the backends' own, E020 to E029 and W020 to W029 speak of what code expects of templates.
+W019 are the backends' own, E020 to E029 and W020 to W029 speak of what code expects of templates, E030 to E039 and
+W030 to W039 of callbacks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,26 +14,17 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, router
 
+from . import declarations
 from .backends.registry import build_backend
+from .callback_checks import check_callbacks
 from .conf import ACCOUNT_KEYS, KEYS, settings
-from .declarations import Declaration, declared
+from .declarations import Declaration
 from .delivery.dispatch import get_dispatcher
 from .models import MessageTemplate
 from .wechat.fields import NOT_SHOWN
 
-VALUES = (
-    "INLINE_LIMIT",
-    "CONCURRENCY",
-    "BATCH_SIZE",
-    "TIMEOUT",
-    "MAX_ATTEMPTS",
-    "LEASE",
-    "RATE",
-    "INVALID_DATA",
-    "BINDING_CONFLICT",
-    "RETENTION_DAYS",
-    "SITE_URL",
-)
+# Each of the others has a check of its own.
+VALUES = [name for name in KEYS if name not in ("ACCOUNTS", "CACHE", "DISPATCHER")]
 
 
 def check_settings(
@@ -125,6 +117,7 @@ def _accounts(aliases: list[str]) -> Iterable[checks.CheckMessage]:
             yield checks.Error(str(error), id="wechat_notify.E008")
         else:
             yield from backend.check()
+        yield from check_callbacks(alias)
 
 
 def check_declarations(
@@ -142,6 +135,7 @@ def check_declarations(
         aliases = settings.aliases
     except ImproperlyConfigured:
         return []  # check_settings says so
+    declared = list(declarations.declared)
     found = [_unknown_account(one) for one in declared if one.account not in aliases]
     using = router.db_for_read(MessageTemplate)
     if not declared or using not in (databases or ()):

@@ -1,29 +1,17 @@
-"""Who follows the account: news from events, from refused messages and from WeChat's own lists.
-
-Each piece of news has its moment, and older news never overwrites newer.
-"""
+"""Who follows the account: what events say, and what WeChat says when it is asked."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
-from django.db import router, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from .backends.base import BaseBackend
 from .backends.registry import get_backend
+from .delivery.following import SOURCE_EVENT, SOURCE_SYNC, note
 from .exceptions import WeChatError
-from .models import BindingChange, OpenIDBinding
-from .signals import binding_changed
+from .models import OpenIDBinding
 from .types import Follower
-
-Change = BindingChange.Change
-
-SOURCE_EVENT = "event"
-SOURCE_SEND = "send"
-SOURCE_SYNC = "sync"
 
 BATCH = 100
 INVALID_OPENID = 40003
@@ -42,57 +30,6 @@ def subscribed(account: str, openid: str, *, happened_at: datetime) -> None:
 def unsubscribed(account: str, openid: str, *, happened_at: datetime) -> None:
     """An event says that this person does not follow any more."""
     note(account, [openid], subscribed=False, known_at=happened_at, source=SOURCE_EVENT)
-
-
-def note(
-    account: str,
-    openids: Iterable[str],
-    *,
-    subscribed: bool,
-    known_at: datetime,
-    source: str,
-    errcode: int | None = None,
-) -> list[OpenIDBinding]:
-    """Write down that these people follow, or do not, as of ``known_at``.
-
-    Bindings about which something newer is known stay as they are. Returns those that changed;
-    each gets its ``BindingChange``, and ``binding_changed`` is sent after the commit.
-    """
-    using = router.db_for_write(OpenIDBinding)
-    older = Q(follow_changed_at__isnull=True) | Q(follow_changed_at__lt=known_at)
-    known = OpenIDBinding.objects.using(using).filter(older, account=account, openid__in=openids)
-    new = {"subscribed": subscribed, "follow_changed_at": known_at, "unreachable_errcode": errcode}
-    with transaction.atomic(using=using):
-        # First the write, then the read: SQLite does not let a reader become a writer after
-        # somebody else has written.
-        known.filter(subscribed=subscribed).update(**new)
-        changed = list(known.select_for_update(of=("self",)).select_related("user").order_by("pk"))
-        OpenIDBinding.objects.using(using).filter(pk__in=[b.pk for b in changed]).update(**new)
-        change = Change.SUBSCRIBED if subscribed else Change.UNSUBSCRIBED
-        _record(changed, change, source, using)
-        for binding in changed:
-            for name, value in new.items():
-                setattr(binding, name, value)
-        transaction.on_commit(partial(_tell, changed, change), using=using, robust=True)
-    return changed
-
-
-def _record(bindings: list[OpenIDBinding], change: str, source: str, using: str) -> None:
-    BindingChange.objects.using(using).bulk_create(
-        BindingChange(
-            account=binding.account,
-            openid=binding.openid,
-            user_id=binding.user_id,
-            change=change,
-            source=source,
-        )
-        for binding in bindings
-    )
-
-
-def _tell(bindings: list[OpenIDBinding], change: str) -> None:
-    for binding in bindings:
-        binding_changed.send_robust(OpenIDBinding, binding=binding, change=str(change))
 
 
 @dataclass

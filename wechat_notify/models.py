@@ -484,6 +484,8 @@ class SendLog(models.Model):
         if self.errcode:
             info = describe(self.errcode)
             return f"{info.cause} {info.next_step} (errcode {self.errcode})"
+        if self.errcode == 0:
+            return ""
         return gettext(self.errmsg) if self.errmsg else ""
 
     @property

@@ -16,7 +16,7 @@ from .backends.registry import get_backend
 from .binding_requests import Visitor
 from .bindings import bind
 from .conf import settings
-from .exceptions import BindingConflict, TransportError, WeChatError
+from .exceptions import BindingConflict, InvalidData, TransportError, WeChatError
 from .models import BindingRequest, OpenIDBinding
 from .types import Follower
 from .wechat import oauth
@@ -133,6 +133,9 @@ def _bind(visitor: Visitor, person: oauth.Authorization) -> Result:
         )
     except BindingConflict:
         return Result.CONFLICT
+    except InvalidData as error:
+        logger.warning("Web authorisation on account %r failed: %s", visitor.account, error)
+        return Result.FAILED
     return Result.BOUND
 
 

@@ -20,7 +20,7 @@ from . import binding_requests
 from .backends.registry import get_backend
 from .binding_requests import LIFETIME, Visitor
 from .bindings import bind
-from .exceptions import BindingConflict, ConfigurationError
+from .exceptions import BindingConflict, ConfigurationError, InvalidData
 from .models import BindingRequest, OpenIDBinding
 
 try:
@@ -99,6 +99,9 @@ def _bind(request: BindingRequest, openid: str, happened_at: datetime) -> str:
         )
     except BindingConflict:
         return State.CONFLICT
+    except InvalidData as error:
+        logger.warning("A binding code of account %r was scanned: %s", request.account, error)
+        return State.FAILED
     return State.BOUND
 
 

@@ -204,8 +204,13 @@ def resume_template(template: MessageTemplate) -> int:
 
 
 def resume_account(account: str) -> None:
-    """End an account's rest: the next delivery run tries again at once."""
+    """End an account's rest, and let what has become due in the meantime go out."""
+    dispatcher = _ready_to_send(account)
     Breaker(account).clear()
+    due = SendLog.objects.waiting().filter(account=account, due_at__lte=timezone.now())
+    held = Notification.objects.filter(pk__in=due.values("notification_id"))
+    for notification in held.select_related("template").order_by("pk"):
+        _dispatch_on_commit(dispatcher, notification)
 
 
 # -- pieces -----------------------------------------------------------------------------------

@@ -39,8 +39,8 @@ from django.test import override_settings
 from .backends import locmem
 from .conf import ACCOUNT_KEYS, DEFAULT_ACCOUNT, settings
 from .delivery import engine
+from .delivery.breaker import Breaker
 from .models import MessageTemplate, OpenIDBinding, SendLog
-from .services import resume_account
 from .types import SendResult, TemplateMessage
 from .wechat.fields import type_of
 from .wechat.masking import mask_openid
@@ -112,7 +112,7 @@ class Outbox:
         """Forget the messages and the answers handed in."""
         locmem.clear()
         for alias in settings.aliases:
-            resume_account(alias)
+            Breaker(alias).clear()
 
     def assert_notified(
         self, recipient: Any, template: MessageTemplate | str, **fields: Any

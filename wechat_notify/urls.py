@@ -2,6 +2,14 @@
 
 from django.urls import path
 
+from .views.binding import (
+    BindQRImageView,
+    BindQRStatusView,
+    BindQRView,
+    BindReturnView,
+    BindView,
+    UnbindView,
+)
 from .views.callback import CallbackView
 
 app_name = "wechat_notify"
@@ -10,4 +18,10 @@ urlpatterns = [
     path("<str:account>/callback/", CallbackView.as_view(), name="callback"),
     # WeChat does not follow redirects, so an address typed without the slash works too.
     path("<str:account>/callback", CallbackView.as_view()),
+    path("<str:account>/bind/", BindView.as_view(), name="bind"),
+    path("<str:account>/bind/return/", BindReturnView.as_view(), name="bind_return"),
+    path("<str:account>/bind/qr/", BindQRView.as_view(), name="bind_qr"),
+    path("<str:account>/bind/qr/<int:pk>/", BindQRStatusView.as_view(), name="bind_qr_status"),
+    path("<str:account>/bind/qr/<int:pk>.png", BindQRImageView.as_view(), name="bind_qr_image"),
+    path("<str:account>/unbind/", UnbindView.as_view(), name="unbind"),
 ]

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
@@ -50,7 +51,7 @@ class LeaveCreate(LoginRequiredMixin, UserPassesTestMixin, CreateView):
         """Only staff of a school take leave from it."""
         return Membership.objects.filter(user=signed_in(self.request)).exists()
 
-    def form_valid(self, form: LeaveForm) -> HttpResponse:
+    def form_valid(self, form: ModelForm) -> HttpResponse:
         user = signed_in(self.request)
         form.instance.applicant = user
         form.instance.school = user.membership.school

@@ -26,9 +26,7 @@ WECHAT_NOTIFY["ACCOUNTS"] = {
     }
 }
 WECHAT_NOTIFY.update(
-    DISPATCHER=env.str(
-        "DISPATCHER", default="wechat_notify.delivery.dispatch.WorkerDispatcher"
-    ),
+    DISPATCHER=env.str("DISPATCHER", default="wechat_notify.delivery.dispatch.WorkerDispatcher"),
     BATCH_SIZE=100,
     CONCURRENCY=8,
     TIMEOUT=(2, 5),

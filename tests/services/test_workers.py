@@ -1,9 +1,11 @@
 """Worker processes side by side on real databases: nothing doubled, nothing left."""
 
+import contextlib
 import signal
 from collections.abc import Callable
 
 import pytest
+from django.db import OperationalError, connection
 
 from tests.services.conftest import Site
 
@@ -53,3 +55,40 @@ def test_a_watching_worker_finds_what_comes_later(sqlite_site: Site) -> None:
     sqlite_site.manage("wechat_deliver", "--watch", "--interval=0.1")
     sqlite_site.ask("notify", 3)
     sqlite_site.wait_until_counted({"sent": 3})
+
+
+CUT = {
+    "postgresql": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    "mysql": "SELECT id FROM information_schema.processlist "
+    "WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+}
+
+
+def cut_connections() -> None:
+    """Hang up on every other client of the test database, as a restart does."""
+    with connection.cursor() as cursor:
+        cursor.execute(CUT[connection.vendor])
+        found = cursor.fetchall()
+        if connection.vendor == "mysql":
+            for (number,) in found:
+                with contextlib.suppress(OperationalError):  # gone by itself
+                    cursor.execute("KILL %s", [number])
+
+
+@pytest.mark.services
+def test_a_watching_worker_outlasts_a_restart_of_the_database(
+    make_site: Callable[..., Site],
+) -> None:
+    """Connections cut again and again in mid-run: the worker goes on, each message goes once."""
+    site = make_site()
+    site.wechat.latency = 0.05
+    site.ask("notify", 600)
+    worker = site.manage("wechat_deliver", "--watch", "--interval=0.1")
+    for people in (50, 150, 250, 350):
+        site.wait_until_received(people)
+        cut_connections()
+    site.wait_until_received(600)
+    site.wait_until_counted({"sent": 600})
+    assert set(site.wechat.counts.values()) == {1}
+    assert worker.poll() is None

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from ..wechat.errors import Words
@@ -48,6 +50,18 @@ class BaseAdmin(_ModelAdmin):
         """The address of one of this model's own pages, such as ``changelist``."""
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
         return reverse(name, args=args, current_app=self.admin_site.name)
+
+    def find(self, request: HttpRequest, object_id: str, permission: str) -> Any:
+        """The object, for somebody who may see it and has ``permission`` besides.
+
+        Raises ``PermissionDenied`` or ``Http404``.
+        """
+        if not (self.has_view_permission(request) and request.user.has_perm(permission)):
+            raise PermissionDenied
+        obj = self.get_object(request, unquote(object_id))
+        if obj is None:
+            raise Http404
+        return obj
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Nobody finds out an openid letter by letter with ``?openid__startswith=`` either."""

@@ -22,14 +22,13 @@ from .people import WHO, about, who
 from .previews import log_card
 from .resending import ResendMixin
 from .rests import RestsMixin
-from .verbs import VerbsMixin
 
 RESEND = "wechat_notify.resend_sendlog"
 MOST_MSGID = 2**63
 
 
 @admin.register(SendLog)
-class SendLogAdmin(RestsMixin, ResendMixin, VerbsMixin, ReadOnlyMixin):
+class SendLogAdmin(RestsMixin, ResendMixin, ReadOnlyMixin):
     """Read-only: rows are written by the app alone."""
 
     actions = ("resend",)

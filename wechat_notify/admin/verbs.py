@@ -6,9 +6,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import messages
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 
@@ -77,15 +75,3 @@ class VerbsMixin(BaseAdmin):
             return
         self.log_change(request, obj, f"{verb.label}: {message}")
         self.message_user(request, message, messages.SUCCESS)
-
-    def find(self, request: HttpRequest, object_id: str, permission: str) -> Any:
-        """The object, for somebody who may see it and has ``permission`` besides.
-
-        Raises ``PermissionDenied`` or ``Http404``.
-        """
-        if not (self.has_view_permission(request) and request.user.has_perm(permission)):
-            raise PermissionDenied
-        obj = self.get_object(request, unquote(object_id))
-        if obj is None:
-            raise Http404
-        return obj

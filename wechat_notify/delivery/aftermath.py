@@ -5,12 +5,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
 from django.utils import timezone
 
-from ..models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from ..models import MessageTemplate, Notification, SendLog
 from ..signals import message_failed, message_sent
 from ..types import SendResult
+from .following import SOURCE_SEND, note
 from .outbox import Claimed, database
 from .policy import Decision
 
@@ -66,9 +66,13 @@ class Aftermath:
 
 def mark_unreachable(account: str, openids: list[str], errcode: int, *, known_at: datetime) -> None:
     """These people do not follow any more, unless newer news says that they do."""
-    older = Q(follow_changed_at__isnull=True) | Q(follow_changed_at__lt=known_at)
-    OpenIDBinding.objects.filter(older, account=account, openid__in=openids).update(
-        subscribed=False, unreachable_errcode=errcode, follow_changed_at=known_at
+    note(
+        account,
+        openids,
+        subscribed=False,
+        known_at=known_at,
+        source=SOURCE_SEND,
+        errcode=errcode,
     )
 
 

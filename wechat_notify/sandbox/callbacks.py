@@ -1,8 +1,12 @@
-"""What WeChat tells the site: delivery receipts and events, signed, as XML (WECHAT.md 4, 5)."""
+"""What WeChat tells the site: delivery receipts and events, signed, as XML (WECHAT.md 4, 5).
+
+In the account's ``callback_mode``: plain, compatible or safe.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import threading
 import urllib.error
@@ -13,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from .clock import Clock
+from .sealing import PLAIN, envelope, msg_signature, seal, unseal
 
 if TYPE_CHECKING:
     from .state import Account
@@ -22,6 +27,7 @@ WORKERS = 4
 # all (WECHAT.md 5).
 TIMEOUT = 5
 TRIES = 3
+MOST_OF_A_REPLY = 64 * 1024
 
 # A site under test is on this machine; a proxy from the environment would only be in the way.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -56,8 +62,8 @@ def _xml_value(value: str | int) -> str:
 class Callbacks:
     """Posts events to the account's ``callback_url`` from background threads; none: does nothing.
 
-    ``delivered`` counts the posts that were answered with success or an empty body, ``failed``
-    those given up.
+    ``delivered`` counts the posts that were answered with success, an empty body or a reply,
+    ``failed`` those given up. ``replies`` are the replies, opened where they came sealed.
     """
 
     def __init__(self, account: Account, clock: Clock) -> None:
@@ -69,6 +75,7 @@ class Callbacks:
         self._closing = threading.Event()
         self.delivered = 0
         self.failed = 0
+        self.replies: list[str] = []
 
     def receipt(self, openid: str, msgid: int, status: str) -> None:
         """Say how a message fared: ``"success"``, ``"failed:user block"``, …"""
@@ -98,6 +105,7 @@ class Callbacks:
     def clear(self) -> None:
         """Count anew."""
         self.delivered = self.failed = 0
+        self.replies.clear()
 
     def close(self) -> None:
         """Deliver nothing more."""
@@ -113,21 +121,41 @@ class Callbacks:
             self.failed += not done
 
     def _post(self, openid: str, body: str) -> bool:
+        account = self._account
         timestamp, nonce = str(int(self._clock.time())), str(secrets.randbelow(10**10))
         query = {
-            "signature": signature(self._account.callback_token, timestamp, nonce),
+            "signature": signature(account.callback_token, timestamp, nonce),
             "timestamp": timestamp,
             "nonce": nonce,
             "openid": openid,
         }
-        joint = "&" if "?" in self._account.callback_url else "?"
+        if account.callback_mode != PLAIN:
+            sealed = seal(body.encode(), account.encoding_aes_key, account.app_id)
+            query["encrypt_type"] = "aes"
+            query["msg_signature"] = msg_signature(account.callback_token, timestamp, nonce, sealed)
+            body = envelope(body, sealed, account.callback_mode)
+        joint = "&" if "?" in account.callback_url else "?"
         request = urllib.request.Request(  # noqa: S310  (the address is the developer's own)
-            f"{self._account.callback_url}{joint}{urlencode(query)}",
+            f"{account.callback_url}{joint}{urlencode(query)}",
             data=body.encode(),
             headers={"Content-Type": "text/xml"},
         )
         try:
             with _opener.open(request, timeout=TIMEOUT) as answer:
-                return answer.read(64) in (b"", b"success")
+                return self._understands(answer.read(MOST_OF_A_REPLY))
         except (OSError, urllib.error.HTTPError):
             return False
+
+    def _understands(self, answer: bytes) -> bool:
+        """Success, nothing, or a reply as XML: anything else is a faulty site to WeChat."""
+        if answer in (b"", b"success"):
+            return True
+        text = answer.decode("utf-8", "replace").strip()
+        if not text.startswith("<xml>"):
+            return False
+        sealed = re.search(r"<Encrypt><!\[CDATA\[(.*?)\]\]></Encrypt>", text)
+        if sealed is not None:
+            key, app_id = self._account.encoding_aes_key, self._account.app_id
+            text = unseal(sealed.group(1), key, app_id).decode()
+        self.replies.append(text)
+        return True

@@ -37,6 +37,8 @@ SETTINGS: dict[str, type | tuple[type, ...]] = {
     "name": str,
     "callback_url": str,
     "callback_token": str,
+    "callback_mode": str,
+    "encoding_aes_key": str,
     "latency": (int, float),
     "repeat_errcode": int,
     "max_url": int,

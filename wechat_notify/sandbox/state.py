@@ -12,6 +12,7 @@ from .faults import SEND_PATH, FaultScript
 from .logins import Logins
 from .mailbox import Mailbox
 from .records import QRCode, Template, User
+from .sealing import PLAIN
 from .tokens import GRACE, LIFETIME, Tokens
 from .traffic import Traffic
 
@@ -24,6 +25,7 @@ class Account:
 
     ``repeat_errcode``: what a repeated client_msg_id is answered with. Which it is in truth is
     not known (WECHAT.md 2.1), so both can be played: 0 with the first one's msgid, or 40241.
+    ``callback_mode``: plain, compatible or safe; the last two need ``encoding_aes_key``.
     ``max_url``: WeChat refuses a long url with 40039 and does not say how long.
     ``miniprograms``: the app ids associated with the account; None takes any.
     ``any_openid``: take an openid nobody has heard of for a follower's.
@@ -38,6 +40,8 @@ class Account:
     original_id: str = "gh_5a4db0c00000"
     callback_url: str = ""
     callback_token: str = field(default="", repr=False)
+    callback_mode: str = PLAIN
+    encoding_aes_key: str = field(default="", repr=False)
     latency: float = 0.0
     repeat_errcode: int = 0
     max_url: int = 2048

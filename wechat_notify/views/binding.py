@@ -84,7 +84,8 @@ class BindingPage(AccessMixin, View):
             require_https=self.request.is_secure(),
         )
         longest = BindingRequest._meta.get_field("next_url").max_length or 0
-        return wanted if is_ours and len(wanted) <= longest else ""
+        # PostgreSQL takes no NUL, and no address needs one.
+        return wanted if is_ours and len(wanted) <= longest and wanted.isprintable() else ""
 
     @property
     def bindings(self) -> list[OpenIDBinding]:

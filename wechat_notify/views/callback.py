@@ -12,7 +12,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from ..callback_events import handle
-from ..callback_guard import once
+from ..callback_guard import claim_signature, once
 from ..conf import AccountConfig, settings
 from ..exceptions import AccountNotConfigured, CallbackRefused
 from ..wechat.callbacks import CallbackLock, Credentials
@@ -51,9 +51,12 @@ class CallbackView(View):
         try:
             credentials = Credentials.of(request.GET)
             _lock(config).verify(credentials, now=timezone.now())
+            echo = request.GET.get("echostr", "")
+            # Or an overheard check could be turned into a message.
+            claim_signature(account, credentials, echo.encode("utf-8", "replace"))
         except CallbackRefused as error:
             return _refused(account, error)
-        return _text(request.GET.get("echostr", ""))
+        return _text(echo)
 
     def post(self, request: HttpRequest, account: str) -> HttpResponse:
         """A message or an event."""

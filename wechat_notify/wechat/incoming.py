@@ -15,7 +15,7 @@ try:
     from defusedxml.common import DefusedXmlException
     from defusedxml.ElementTree import DefusedXMLParser, ParseError
 except ImportError:  # the extra "callbacks" is not installed
-    DefusedXMLParser = None
+    DefusedXMLParser = None  # type: ignore[assignment,misc]
 
 AVAILABLE = DefusedXMLParser is not None
 
@@ -101,7 +101,7 @@ def read_fields(xml: bytes) -> dict[str, Any]:
         parser = DefusedXMLParser(target=collector, forbid_dtd=True)
         # As text: then an encoding that the XML claims for itself changes nothing.
         parser.feed(xml.decode("utf-8"))
-        root = parser.close()
+        root: Any = parser.close()
     except (DefusedXmlException, ParseError, UnicodeError) as error:
         raise CallbackRefused("The body is not XML as WeChat writes it.") from error
     if not isinstance(root, dict):

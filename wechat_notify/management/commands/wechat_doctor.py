@@ -50,7 +50,7 @@ class Command(BaseCommand):
     def _clear(self, alias: str) -> None:
         resume_account(alias)
         self.stdout.write(self.style.SUCCESS(f"Account {alias!r} may send again."))
-        self.stdout.write("Waiting messages go out with the next wechat_deliver run.")
+        self.stdout.write("What has been waiting for it goes out as new messages do.")
 
     def _examine(self, alias: str, verbosity: int) -> int:
         """Print what is found; how many problems there are."""

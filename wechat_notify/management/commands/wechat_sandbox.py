@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from wechat_notify.conf import DEFAULT_ACCOUNT, AccountConfig, settings
 from wechat_notify.exceptions import AccountNotConfigured
 from wechat_notify.sandbox import samples
+from wechat_notify.sandbox.sealing import MODES, PLAIN, SAFE
 from wechat_notify.sandbox.server import Sandbox
 
 DEFAULT_PORT = 8899
@@ -45,6 +46,11 @@ class Command(BaseCommand):
             "--callback-url", default="", help="where receipts and events are posted to (nowhere)"
         )
         parser.add_argument(
+            "--callback-mode",
+            choices=MODES,
+            help="how they are posted (safe where the account has an ENCODING_AES_KEY, else plain)",
+        )
+        parser.add_argument(
             "--latency", type=float, default=0.0, help="seconds every API call takes (%(default)s)"
         )
         parser.add_argument(
@@ -55,10 +61,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         account = _account(options["account"])
+        aes_key = account.encoding_aes_key if account else ""
+        mode = options["callback_mode"] or (SAFE if aes_key else PLAIN)
+        if mode != PLAIN and not aes_key:
+            raise CommandError(_("Encrypted callbacks need the account's ENCODING_AES_KEY."))
         sandbox = Sandbox(
             app_id=account.app_id if account else samples.APP_ID,
             app_secret=account.app_secret if account else samples.APP_SECRET,
             callback_token=account.callback_token if account else "",
+            callback_mode=mode,
+            encoding_aes_key=aes_key,
             host=options["host"],
             port=options["port"],
             account_name=options["account_name"],

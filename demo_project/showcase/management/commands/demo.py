@@ -90,7 +90,7 @@ class Command(BaseCommand):
 
 def _towards(wechat: Sandbox, site: Site) -> dict[str, Any]:
     """The project's WECHAT_NOTIFY with the account at the fake WeChat, whatever .env says."""
-    wanted = copy.deepcopy(settings.WECHAT_NOTIFY)
+    wanted: dict[str, Any] = copy.deepcopy(settings.WECHAT_NOTIFY)
     wanted["ACCOUNTS"][DEFAULT_ACCOUNT] = {
         "BACKEND": DEFAULT_BACKEND,
         "APP_ID": wechat.app_id,

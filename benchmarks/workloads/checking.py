@@ -5,7 +5,7 @@ from typing import Any
 
 from wechat_notify.wechat import fields, values
 
-from .tasks import CONTENT, VALUES, Contender, Task
+from ..tasks import CONTENT, VALUES, Task, Workload
 
 ROUNDS = 200
 BATCH = 50
@@ -29,5 +29,5 @@ class Checking:
         return (time.process_time() - begun) / BATCH
 
 
-def make(task: Task) -> Contender:
+def make(task: Task) -> Workload:
     return Checking()

@@ -1,4 +1,4 @@
-"""One worker of the scale run: the app's engine, watched while it sends. Run by ``scale``."""
+"""One of the workers that send to a crowd: the app's engine, watched."""
 
 import threading
 import time
@@ -10,10 +10,10 @@ from django.db import connection
 from wechat_notify.delivery import engine
 from wechat_notify.services import notify
 
-from .child import resident_mb
-from .enqueueing import users
+from ..tasks import TEMPLATE_NAME, URL, VALUES, Task, Workload
+from .enqueue import users
+from .memory import resident_mb
 from .statements import empty_the_log
-from .tasks import TEMPLATE_NAME, URL, VALUES, Contender, Task
 
 SIZES = """
     SELECT relname, pg_relation_size(oid) FROM pg_class
@@ -22,12 +22,15 @@ SIZES = """
 
 
 class Worker:
-    """Writes the notification where asked to, and measures its table before anything is sent."""
+    """Writes the notification where asked to, and measures its table before anything is sent.
+
+    ``claims`` in what it found: the moment of each, the seconds it took, and the MB of memory
+    that the process then held.
+    """
 
     def __init__(self, recipients: int) -> None:
         self._sizes: dict[str, int] = {}
-        self._claims: list[float] = []
-        self._memory: list[float] = []
+        self._claims: list[tuple[float, float, float]] = []
         if recipients:
             empty_the_log()
             notify(users(recipients), TEMPLATE_NAME, VALUES, url=URL)
@@ -44,7 +47,6 @@ class Worker:
         return {
             "messages": report.sent,
             "claims": self._claims,
-            "memory": self._memory,
             "sizes": self._sizes,
             "sizes_after": _sizes() if self._sizes else {},
         }
@@ -56,8 +58,7 @@ class Worker:
             return execute(sql, params, many, context)
         begun = time.monotonic()
         found = execute(sql, params, many, context)
-        self._claims.append(time.monotonic() - begun)
-        self._memory.append(resident_mb())
+        self._claims.append((begun, time.monotonic() - begun, resident_mb()))
         return found
 
 
@@ -67,5 +68,5 @@ def _sizes() -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def make(task: Task) -> Contender:
+def make(task: Task) -> Workload:
     return Worker(task.recipients)

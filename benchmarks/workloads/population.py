@@ -8,7 +8,7 @@ from django.db import connection
 
 from wechat_notify.models import MessageTemplate, OpenIDBinding
 
-from .tasks import ACCOUNT, CONTENT, TEMPLATE_ID, TEMPLATE_NAME, Contender, Task
+from ..tasks import ACCOUNT, CONTENT, TEMPLATE_ID, TEMPLATE_NAME, Task, Workload
 
 _USERS = """
     INSERT INTO {users} (id, username, first_name, last_name, email, password,
@@ -55,5 +55,5 @@ def _filled(statement: str) -> str:
     )
 
 
-def make(task: Task) -> Contender:
+def make(task: Task) -> Workload:
     return Population(task.recipients)

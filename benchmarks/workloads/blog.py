@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from ..tasks import APP_ID, APP_SECRET, Contender, Task, message
+from ..tasks import APP_ID, APP_SECRET, Task, Workload, message
 
 
 class Blog:
@@ -30,5 +30,5 @@ class Blog:
             raise RuntimeError(answer)
 
 
-def make(task: Task) -> Contender:
+def make(task: Task) -> Workload:
     return Blog(task.api_base)

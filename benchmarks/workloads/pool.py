@@ -13,7 +13,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from ..tasks import APP_ID, APP_SECRET, WIDTH, Contender, Task, message
+from ..tasks import APP_ID, APP_SECRET, WIDTH, Task, Workload, message
 
 
 class Pool:
@@ -58,5 +58,5 @@ class Pool:
             raise RuntimeError(answer)
 
 
-def make(task: Task) -> Contender:
+def make(task: Task) -> Workload:
     return Pool(task.api_base)

@@ -7,7 +7,7 @@ from wechat_notify.delivery import engine
 from wechat_notify.models import OpenIDBinding
 from wechat_notify.services import notify
 
-from ..tasks import TEMPLATE_NAME, URL, VALUES, WIDTH, Contender, Task
+from ..tasks import TEMPLATE_NAME, URL, VALUES, WIDTH, Task, Workload
 
 
 class App:
@@ -27,5 +27,5 @@ class App:
         return {"messages": report.sent, "all": dict(report.counts)}
 
 
-def make(task: Task) -> Contender:
+def make(task: Task) -> Workload:
     return App(task.recipients)

@@ -1,4 +1,4 @@
-"""One way of writing a notification's rows, in a process of its own. Run by ``enqueue``."""
+"""One way of writing a notification's rows."""
 
 import time
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from django.db.models import QuerySet
 from wechat_notify.models import SendLog
 from wechat_notify.services import notify
 
+from ..tasks import TEMPLATE_NAME, URL, VALUES, Task, Workload, openid
 from .statements import bare_insert_select, empty_the_log
-from .tasks import TEMPLATE_NAME, URL, VALUES, Contender, Task, openid
 
 
 def users(recipients: int) -> QuerySet[Any]:
@@ -64,5 +64,5 @@ class Enqueue:
         return {"seconds": taken}
 
 
-def make(task: Task) -> Contender:
+def make(task: Task) -> Workload:
     return Enqueue(task.way, task.recipients)

@@ -11,8 +11,8 @@ from ..tasks import (
     TEMPLATE_ID,
     URL,
     VALUES,
-    Contender,
     Task,
+    Workload,
     openid,
 )
 
@@ -47,5 +47,5 @@ class Loop:
         self._client.message.send_template(openid(number), TEMPLATE_ID, data, url=URL)
 
 
-def make(task: Task) -> Contender:
+def make(task: Task) -> Workload:
     return Loop(task.api_base)

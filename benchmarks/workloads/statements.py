@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
 
-from .tasks import ACCOUNT, TEMPLATE_NAME, URL, VALUES
+from ..tasks import ACCOUNT, TEMPLATE_NAME, URL, VALUES
 
 _BARE = """
     INSERT INTO {log} (notification_id, account, user_id, binding_id, openid, status, attempts,

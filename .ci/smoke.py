@@ -1,0 +1,88 @@
+"""The installed wheel in a project of one file: imports, migrate, a fake WeChat, notify, sent.
+
+Run outside the source tree, by the Python of a virtual environment that has the wheel alone.
+"""
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+
+import wechat_notify
+from wechat_notify.sandbox import samples
+from wechat_notify.sandbox.server import Sandbox
+
+# Without the extra of the same name these have nothing to import from.
+NEEDS_AN_EXTRA = {"wechat_notify.tasks", "wechat_notify.delivery.django_task"}
+SHIPPED = (
+    "py.typed",
+    "migrations/0001_initial.py",
+    "sandbox/assets/phone.css",
+    "static/wechat_notify/card.css",
+    "templates/wechat_notify/card.html",
+)
+
+
+def configure(wechat: Sandbox) -> None:
+    account = {"APP_ID": wechat.app_id, "APP_SECRET": wechat.app_secret, "API_BASE": wechat.url}
+    settings.configure(
+        SECRET_KEY="smoke",
+        USE_TZ=True,
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "smoke.sqlite3"}},
+        INSTALLED_APPS=[
+            "django.contrib.admin",
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.messages",
+            "django.contrib.sessions",
+            "wechat_notify",
+        ],
+        WECHAT_NOTIFY={"ACCOUNTS": {"default": account}},
+    )
+    django.setup()
+
+
+def import_everything() -> int:
+    modules = pkgutil.walk_packages(wechat_notify.__path__, "wechat_notify.")
+    names = [module.name for module in modules if module.name not in NEEDS_AN_EXTRA]
+    for name in names:
+        importlib.import_module(name)
+    return len(names)
+
+
+def send_one(wechat: Sandbox) -> dict[str, int]:
+    services = importlib.import_module("wechat_notify.services")
+    models = importlib.import_module("wechat_notify.models")
+    services.sync_templates("default")
+    template = models.MessageTemplate.objects.get(template_id=samples.ORDER_TEMPLATE_ID)
+    data = {
+        "character_string1": "2026112301",
+        "thing2": "围巾",
+        "amount3": "39.80元",
+        "time4": "2026年11月23日 15:01",
+    }
+    notification = services.notify(samples.users()[0].openid, template, data)
+    assert [message.openid for message in wechat.messages] == [samples.users()[0].openid]
+    return {status: n for status, n in notification.counts.items() if n}
+
+
+def main() -> None:
+    home = Path(wechat_notify.__file__).parent
+    assert Path(sys.prefix) in home.parents, f"not the installed wheel: {home}"
+    for name in SHIPPED:
+        assert (home / name).exists(), f"the wheel lacks {name}"
+    with Sandbox() as wechat:
+        configure(wechat)
+        count = import_everything()
+        call_command("migrate", verbosity=0)
+        counts = send_one(wechat)
+    assert counts == {"sent": 1}, counts
+    print(f"wechat_notify {wechat_notify.__version__}: {count} modules, one message sent")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""``python -m benchmarks``: measure everything side by side, and write docs/benchmarks.md.
+
+    python -m benchmarks             three runs of every cell, up to a million recipients
+    python -m benchmarks --quick     one run of fewer cells, up to a hundred thousand
+
+PostgreSQL: the server named by DATABASE_URL, else the one at 127.0.0.1:5432. A database of its own
+is created there and dropped at the end. Without a server its cells are left out.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import aims, api, databases, enqueue, machine, plot, processes, report, scale, sending
+from .aims import Results
+from .api import Api
+from .tasks import Task
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured. Full: about 20 minutes on two cores. Quick: about 3."""
+
+    runs: int = 3
+    seconds: float = 4.0
+    latencies: tuple[int, ...] = (0, 20, 80)
+    people: int = 1_000_000
+    sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    crowds: tuple[int, ...] = (10_000, 1_000_000)
+    crowd_seconds: float = 20.0
+
+
+QUICK = Plan(
+    runs=1,
+    seconds=2.0,
+    latencies=(0, 80),
+    people=100_000,
+    sizes=(10_000, 100_000),
+    crowds=(10_000, 100_000),
+    crowd_seconds=5.0,
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="one run, fewer cells")
+    parser.add_argument(
+        "--docs", type=Path, default=DOCS, help="where the page and its picture are written"
+    )
+    options = parser.parse_args()
+    plan = QUICK if options.quick else Plan()
+    begun = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        databases.postgresql() as postgresql,
+        api.running(Path(folder)) as running,
+    ):
+        results = _measure(plan, running, databases.sqlite(Path(folder)), postgresql)
+        page = report.render(results, machine.describe(postgresql), plan.seconds, plan.runs)
+    _write(results, page, options.docs)
+    print(f"\n{time.monotonic() - begun:.0f} seconds.")
+
+
+def _measure(plan: Plan, running: Api, sqlite: str, postgresql: str) -> Results:
+    results = Results()
+    named = {"SQLite": sqlite, "PostgreSQL": postgresql}
+    stores = {name: url for name, url in named.items() if url}
+    for name, url in stores.items():
+        print(f"{name}: {plan.people:,} people", flush=True)
+        databases.populate(url, plan.people)
+    print("\nSending", flush=True)
+    results.sending = sending.measure(
+        running,
+        sending.contenders(sqlite, postgresql),
+        plan.latencies,
+        seconds=plan.seconds,
+        runs=plan.runs,
+    )
+    print("\nWriting the rows", flush=True)
+    for name, url in stores.items():
+        results.written += enqueue.measure(name, url, plan.sizes, plan.runs)
+    checked = processes.run_one(Task("checking", database=sqlite)).found
+    results.checking_us = checked["microseconds"]
+    if postgresql:
+        print("\nA crowd", flush=True)
+        results.crowds = [
+            scale.measure(running, postgresql, recipients, plan.crowd_seconds)
+            for recipients in plan.crowds
+        ]
+    return results
+
+
+def _write(results: Results, page: str, docs: Path) -> None:
+    plot.draw(results.sending, docs / "images" / "benchmarks.svg")
+    (docs / "benchmarks.md").write_text(page, encoding="utf-8")
+    print()
+    for aim in aims.judge(results):
+        bound, figure = aim.shown
+        print(f"{'met    ' if aim.met else 'NOT MET'} {aim.text}: {figure} (aim {bound})")
+
+
+main()

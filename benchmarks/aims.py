@@ -1,0 +1,126 @@
+"""What the project aims at, and whether this run has met it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from . import enqueue, sending
+from .enqueue import Written
+from .scale import Crowd
+from .sending import Cell, Figures
+
+LATENCY = 80
+ENQUEUED = 100_000
+
+
+@dataclass
+class Results:
+    """Everything that one run of the benchmark has measured."""
+
+    sending: dict[Cell, Figures] = field(default_factory=dict)
+    written: list[Written] = field(default_factory=list)
+    checking_us: float = 0.0
+    crowds: list[Crowd] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Aim:
+    """One line of the table. ``most``: the figure is to stay below, not above, the bound."""
+
+    text: str
+    figure: float
+    bound: float
+    unit: str = ""
+    most: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.figure <= self.bound if self.most else self.figure >= self.bound
+
+    @property
+    def shown(self) -> tuple[str, str]:
+        """The bound and the figure as the table shows them."""
+        sign = "≤" if self.most else "≥"
+        return f"{sign} {self.bound:g}{self.unit}", f"{self.figure:.2f}{self.unit}"
+
+
+def judge(results: Results) -> list[Aim]:
+    """Every aim for which there are figures."""
+    return [
+        *_throughput(results.sending),
+        *_cpu(results.sending),
+        *_blog(results.sending),
+        *_second_worker(results.sending),
+        *_checking(results),
+        *_enqueue(results.written),
+        *_memory(results.written, results.crowds),
+        *_claims(results.crowds),
+    ]
+
+
+def _wire(cell: Cell) -> str:
+    return f"{cell.latency} ms, {'TLS' if cell.tls else 'plain'}"
+
+
+def _throughput(found: Mapping[Cell, Figures]) -> Iterator[Aim]:
+    for app in (sending.APP_SQLITE, sending.APP):
+        for cell, ratio in sending.ratios(found, app, sending.POOL, "rate"):
+            if cell.latency == LATENCY:
+                yield Aim(f"Throughput of {app}, over the bare pool ({_wire(cell)})", ratio, 0.95)
+
+
+def _cpu(found: Mapping[Cell, Figures]) -> Iterator[Aim]:
+    for app in (sending.APP_SQLITE, sending.APP):
+        for cell, ratio in sending.ratios(found, app, sending.POOL, "cpu"):
+            if cell.latency == LATENCY:
+                text = f"CPU a message of {app}, over the bare pool ({_wire(cell)})"
+                yield Aim(text, ratio, 0.75, most=True)
+
+
+def _blog(found: Mapping[Cell, Figures]) -> Iterator[Aim]:
+    for cell, ratio in sending.ratios(found, sending.APP, sending.BLOG, "rate"):
+        if cell.tls:
+            text = f"Throughput of {sending.APP}, over the blog's loop ({_wire(cell)})"
+            yield Aim(text, ratio, 40, unit=" ×")
+
+
+def _second_worker(found: Mapping[Cell, Figures]) -> Iterator[Aim]:
+    for cell, ratio in sending.ratios(found, sending.APP_TWICE, sending.APP, "rate"):
+        if cell.latency:
+            yield Aim(f"Two workers on PostgreSQL, over one ({_wire(cell)})", ratio, 1.8, " ×")
+
+
+def _checking(results: Results) -> Iterator[Aim]:
+    sent = results.sending.get(Cell(sending.APP, LATENCY, False)) or results.sending.get(
+        Cell(sending.APP_SQLITE, LATENCY, False)
+    )
+    if sent is not None and results.checking_us:
+        share = results.checking_us / (sent.cpu * 1000) * 100
+        yield Aim("Checking five fields, share of a message's CPU", share, 5, " %", most=True)
+
+
+def _enqueue(found: Sequence[Written]) -> Iterator[Aim]:
+    for database in dict.fromkeys(one.database for one in found):
+        ratio = enqueue.ratio(found, database, ENQUEUED)
+        if ratio is not None:
+            text = f"notify() for {ENQUEUED:,}, over the bare INSERT … SELECT ({database})"
+            yield Aim(text, ratio, 1.2, " ×", most=True)
+
+
+def _memory(found: Sequence[Written], crowds: Sequence[Crowd]) -> Iterator[Aim]:
+    for database in dict.fromkeys(one.database for one in found):
+        growth = enqueue.memory_growth(found, database)
+        if growth is not None:
+            text = f"Memory of notify(), fewest to most recipients ({database})"
+            yield Aim(text, growth, 30, " MB", most=True)
+    if len(crowds) > 1:
+        growth = max(crowds[-1].memory_mb) - max(crowds[0].memory_mb)
+        yield Aim("Memory of a worker, fewest to most recipients", growth, 30, " MB", most=True)
+
+
+def _claims(crowds: Sequence[Crowd]) -> Iterator[Aim]:
+    if len(crowds) > 1:
+        growth = crowds[-1].claims_ms[-1] / crowds[0].claims_ms[-1]
+        text = (
+            f"A claim among {crowds[-1].recipients:,} rows, over one among {crowds[0].recipients:,}"
+        )
+        yield Aim(text, growth, 2, " ×", most=True)

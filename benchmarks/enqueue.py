@@ -1,0 +1,89 @@
+"""Writing the rows: ``notify()`` against the bare INSERT … SELECT of the same rows."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import processes
+from .tasks import Task
+
+BARE = "bare"
+QUERYSET = "queryset"
+STREAMED = ("openids", "function")
+# Streaming writes row by row; a million of them says no more than a hundred thousand.
+STREAMED_MOST = 100_000
+# A run this long is its own median.
+ONCE_FROM = 1_000_000
+
+LABELS = {
+    BARE: "bare INSERT … SELECT",
+    QUERYSET: "notify(QuerySet of users, shared data)",
+    "openids": "notify(generator of openids, shared data)",
+    "function": "notify(QuerySet of users, function of the user)",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """The median of writing so many rows in one way on one database."""
+
+    database: str
+    way: str
+    recipients: int
+    seconds: float
+    peak_mb: float
+
+    @property
+    def rate(self) -> float:
+        return self.recipients / self.seconds
+
+
+def measure(name: str, database: str, sizes: Sequence[int], runs: int) -> list[Written]:
+    """Every way at every size, the ways taking turns. ``name`` is what the tables call it."""
+    found = []
+    for size in sizes:
+        ways = [BARE, QUERYSET, *(STREAMED if size <= STREAMED_MOST else ())]
+        times = 1 if size >= ONCE_FROM else runs
+        samples = [
+            (way, processes.run_one(Task("enqueue", database=database, recipients=size, way=way)))
+            for _ in range(times)
+            for way in ways
+        ]
+        for way in ways:
+            own = [sample for other, sample in samples if other == way]
+            written = Written(
+                name,
+                way,
+                size,
+                statistics.median(sample.found["seconds"] for sample in own),
+                statistics.median(sample.peak_mb for sample in own),
+            )
+            found.append(written)
+            print(
+                f"{name:10s} {size:9,d} {LABELS[way]:48s} {written.rate:9,.0f} rows/s"
+                f" {written.peak_mb:5.0f} MB",
+                flush=True,
+            )
+    return found
+
+
+def ratio(found: Sequence[Written], database: str, recipients: int) -> float | None:
+    """``notify()``'s time as a multiple of the bare statement's."""
+    seconds = {
+        one.way: one.seconds
+        for one in found
+        if one.database == database and one.recipients == recipients
+    }
+    if not {BARE, QUERYSET} <= seconds.keys():
+        return None
+    return seconds[QUERYSET] / seconds[BARE]
+
+
+def memory_growth(found: Sequence[Written], database: str) -> float | None:
+    """MB by which the largest ``notify()`` of a QuerySet peaked above the smallest."""
+    peaks = [
+        (one.recipients, one.peak_mb)
+        for one in found
+        if one.database == database and one.way == QUERYSET
+    ]
+    return max(peaks)[1] - min(peaks)[1] if len(peaks) > 1 else None

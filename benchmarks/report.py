@@ -1,0 +1,153 @@
+"""docs/benchmarks.md from a run's results."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+
+from . import aims, enqueue, scale
+from .aims import Results
+from .sending import Cell, Figures
+from .tasks import WIDTH
+
+HEAD = """\
+# Benchmarks
+
+Written by `python -m benchmarks` (`make bench`); do not edit. Everything below was measured in one
+run on one machine, the contenders taking turns, against a fake API in a process of its own that
+answers after the stated latency. Absolute figures move by tens of per cent from machine to
+machine and from hour to hour: trust the ratios.
+
+![Messages a second, and CPU a message, of each contender](images/benchmarks.svg)
+"""
+
+HOW_SENDING = f"""\
+Every contender sends the same message of about 520 bytes, for {{seconds:g}} seconds after a
+warm-up, {{runs}} in a fresh process. *blog's loop*: `requests.post` for each user. *wechatpy*: its
+client in a loop. *session.post*: one `requests.Session` in a pool of {WIDTH} threads that records
+nothing, the yardstick. *this app*: rows claimed from the database, sent by {WIDTH} threads, results
+written, default settings; its CPU includes its database client, on SQLite the database itself. The
+CPU of the fake API and of the PostgreSQL server is nobody's. Over TLS the bundle of `certifi` is
+trusted, as in real life; who opens a connection for each message reads it again each time. A
+handshake over loopback costs no round trips, which flatters the loops. Tokens are kept in the
+memory of each process here, so two workers fetch two.
+"""
+
+HOW_ENQUEUE = """\
+From the call of `notify()` to its commit; no message is sent meanwhile. The bare statement writes the same rows into the same table with the same indexes, in
+one `INSERT … SELECT` that looks at nothing. `peak` is the whole process, Django included.
+"""
+
+HOW_SCALE = """\
+One `notify()` to everybody, then two workers send to the fake API at no latency, for a bounded
+sample. Claims and memory are given for the four quarters of the sample.
+"""
+
+
+def render(results: Results, machine: Iterable[tuple[str, str]], seconds: float, runs: int) -> str:
+    """The page as text."""
+    times = "once" if runs == 1 else f"the median of {runs} runs, each"
+    parts = [
+        HEAD,
+        f"Measured on {datetime.now(timezone.utc):%Y-%m-%d}.\n",
+        _table(("Machine", ""), machine),
+        "## Aims\n",
+        _aims(results),
+        "## Sending\n",
+        HOW_SENDING.format(seconds=seconds, runs=times),
+        *_sending(results),
+        "## Writing the rows\n",
+        HOW_ENQUEUE,
+        _written(results.written),
+        "## A crowd\n",
+        HOW_SCALE,
+        *_crowds(results.crowds),
+        "## Checking the data\n",
+        f"`normalise` of the message's five fields: {results.checking_us:.1f} µs of CPU.\n",
+    ]
+    return "\n".join(parts)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> str:
+    rule = ["---", *(("---:" if numbers else "---") for _ in head[1:])]
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, rule, *rows)]
+    return "\n".join([*lines, ""])
+
+
+def _aims(results: Results) -> str:
+    rows = [
+        (aim.text, *aim.shown, "met" if aim.met else "**not met**") for aim in aims.judge(results)
+    ]
+    return _table(("", "aim", "figure", ""), rows, numbers=True)
+
+
+def _sending(results: Results) -> Iterable[str]:
+    wires = dict.fromkeys((cell.latency, cell.tls) for cell in results.sending)
+    for latency, tls in wires:
+        yield f"### {latency} ms, {'TLS' if tls else 'plain HTTP'}\n"
+        rows = [
+            _sending_row(cell, figures)
+            for cell, figures in results.sending.items()
+            if (cell.latency, cell.tls) == (latency, tls)
+        ]
+        head = ("", "messages/s", "CPU s / 1,000", "peak MB", "token fetches", "connections")
+        yield _table(head, rows, numbers=True)
+
+
+def _sending_row(cell: Cell, figures: Figures) -> Sequence[str]:
+    return (
+        cell.label,
+        f"{figures.rate:,.0f}",
+        f"{figures.cpu:.2f}",
+        f"{figures.peak_mb:.0f}",
+        f"{figures.tokens:.0f}",
+        f"{figures.connections:,.0f}",
+    )
+
+
+def _written(found: Sequence[enqueue.Written]) -> str:
+    bare = {(one.database, one.recipients): one.seconds for one in found if one.way == enqueue.BARE}
+    rows = [
+        (
+            f"{one.database}: {enqueue.LABELS[one.way]}",
+            f"{one.recipients:,}",
+            f"{one.seconds:.2f}",
+            f"{one.rate:,.0f}",
+            f"{one.seconds / bare[one.database, one.recipients]:.2f} ×",
+            f"{one.peak_mb:.0f}",
+        )
+        for one in found
+    ]
+    head = ("", "recipients", "seconds", "rows/s", "over bare", "peak MB")
+    return _table(head, rows, numbers=True)
+
+
+def _crowds(crowds: Sequence[scale.Crowd]) -> Iterable[str]:
+    if not crowds:
+        yield "Not measured: no PostgreSQL server answered.\n"
+        return
+    rows: list[Sequence[str]] = [
+        (
+            f"{crowd.recipients:,}",
+            f"{crowd.sent:,}",
+            f"{crowd.rate:,.0f}",
+            scale.joined(crowd.claims_ms),
+            scale.joined(crowd.memory_mb),
+        )
+        for crowd in crowds
+    ]
+    head = ("recipients", "sent in the sample", "messages/s", "claim of 500, ms", "memory, MB")
+    yield _table(head, rows, numbers=True)
+    largest = crowds[-1]
+    yield f"Size of the send log with {largest.recipients:,} rows:\n"
+    rows = [
+        (
+            f"`{name}`",
+            f"{size / 2**20:,.0f}",
+            f"{size / largest.recipients:.0f}",
+            f"{largest.sizes_after.get(name, 0) / 2**20:,.0f}",
+        )
+        for name, size in sorted(largest.sizes.items(), key=lambda entry: -entry[1])
+    ]
+    total, after = sum(largest.sizes.values()), sum(largest.sizes_after.values())
+    each = total / largest.recipients
+    rows.append(("all", f"{total / 2**20:,.0f}", f"{each:.0f}", f"{after / 2**20:,.0f}"))
+    yield _table(("", "MB", "bytes a row", "MB after the sample"), rows, numbers=True)

@@ -1,0 +1,142 @@
+"""Sending side by side: each contender at each latency, plain and over TLS."""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from . import processes
+from .api import Api
+from .tasks import Task
+
+# Enough for the fastest cell; what is not sent in time is thrown away.
+ROWS_A_SECOND = 5_000
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Who sends: a module of ``workloads``, in how many processes, on which database if any."""
+
+    label: str
+    kind: str
+    database: str = ""
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One line of the table: who, at what latency, over what."""
+
+    label: str
+    latency: int
+    tls: bool
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one run, or the median of some, has shown."""
+
+    rate: float
+    cpu: float
+    peak_mb: float
+    tokens: float
+    connections: float
+
+
+BLOG = "blog's loop"
+WECHATPY = "wechatpy, loop"
+POOL = "session.post, 32 threads, no database"
+APP_SQLITE = "this app, SQLite"
+APP = "this app, PostgreSQL"
+APP_TWICE = "this app, PostgreSQL, 2 workers"
+
+
+def contenders(sqlite: str, postgresql: str) -> list[Contender]:
+    """All of them, without those on PostgreSQL where there is none."""
+    found = [
+        Contender(BLOG, "blog"),
+        Contender(WECHATPY, "wechatpy_loop"),
+        Contender(POOL, "pool"),
+        Contender(APP_SQLITE, "app", sqlite),
+    ]
+    if postgresql:
+        found += [
+            Contender(APP, "app", postgresql),
+            Contender(APP_TWICE, "app", postgresql, processes=2),
+        ]
+    return found
+
+
+def measure(
+    api: Api,
+    competing: Sequence[Contender],
+    latencies: Sequence[int],
+    *,
+    seconds: float,
+    runs: int,
+) -> dict[Cell, Figures]:
+    """The median of each cell's runs. Contenders take turns, so that a noisy minute hits all."""
+    found: dict[Cell, list[Figures]] = {}
+    for latency, tls in product(latencies, (False, True)):
+        api.set_latency(latency)
+        for _ in range(runs):
+            for contender in competing:
+                cell = Cell(contender.label, latency, tls)
+                found.setdefault(cell, []).append(_run(api, contender, tls, seconds))
+        for contender in competing:
+            cell = Cell(contender.label, latency, tls)
+            print(_line(cell, median(found[cell])), flush=True)
+    return {cell: median(figures) for cell, figures in found.items()}
+
+
+def _run(api: Api, contender: Contender, tls: bool, seconds: float) -> Figures:
+    api.take_counts()
+    rows = int(ROWS_A_SECOND * seconds) if contender.database else 0
+    tasks = [
+        Task(
+            kind=contender.kind,
+            api_base=api.base(tls=tls),
+            database=contender.database,
+            seconds=seconds,
+            recipients=rows if number == 0 else 0,
+        )
+        for number in range(contender.processes)
+    ]
+    samples = processes.run(tasks, api.ca_bundle)
+    counts = api.take_counts()
+    messages = sum(sample.found["messages"] for sample in samples)
+    started = min(sample.started for sample in samples)
+    ended = max(sample.ended for sample in samples)
+    return Figures(
+        rate=messages / (ended - started),
+        cpu=sum(sample.cpu for sample in samples) / messages * 1000,
+        peak_mb=max(sample.peak_mb for sample in samples),
+        tokens=counts["tokens"],
+        connections=counts["connections"],
+    )
+
+
+def median(figures: Sequence[Figures]) -> Figures:
+    """Each figure's own median."""
+    names = Figures.__dataclass_fields__
+    return Figures(
+        **{name: statistics.median(getattr(one, name) for one in figures) for name in names}
+    )
+
+
+def ratios(
+    found: Mapping[Cell, Figures], over: str, under: str, figure: str
+) -> Iterator[tuple[Cell, float]]:
+    """``over``'s figure as a multiple of ``under``'s, for each latency that both were run at."""
+    for cell, figures in found.items():
+        other = found.get(Cell(under, cell.latency, cell.tls))
+        if cell.label == over and other is not None:
+            yield cell, getattr(figures, figure) / getattr(other, figure)
+
+
+def _line(cell: Cell, figures: Figures) -> str:
+    wire = "TLS" if cell.tls else "plain"
+    return (
+        f"{cell.latency:3d} ms {wire:5s} {cell.label:38s} {figures.rate:8.0f} messages/s"
+        f" {figures.cpu:7.2f} CPU s/1,000 {figures.peak_mb:5.0f} MB"
+    )

@@ -1,0 +1,108 @@
+"""A real browser in front of a real site, with a fake WeChat behind both.
+
+Chromium is Debian's, or whatever CHROMIUM names; without it, or without playwright, these tests
+are skipped.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.test import Client
+from pytest_django.live_server_helper import LiveServer
+
+from wechat_notify.sandbox.server import Sandbox
+
+CALLBACK_TOKEN = "the-tests-own-token"
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "user_agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Mobile/15E148 MicroMessenger/8.0.50(0x18003225) NetType/WIFI",
+    "device_scale_factor": 2,
+}
+DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything beside this file needs a browser."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser, one for all tests."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.skip("there is no chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        # Chromium's own sandbox does not start for root, which is who runs containers.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(
+    transactional_db: None, settings: Any, wechat: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The address of a site under a strict content security policy, which the fake WeChat tells
+    what happens."""
+    # Playwright's calls run in an event loop, where Django else forbids a test to ask the database.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+    settings.ROOT_URLCONF = "tests.binding_site"
+    settings.MIDDLEWARE = ["tests.binding_site.strict_policy", *settings.MIDDLEWARE]
+    settings.LOGIN_URL = "login"
+    account = {"CALLBACK_TOKEN": CALLBACK_TOKEN, "AUTHORIZE_BASE": wechat.url}
+    settings.WECHAT_NOTIFY["ACCOUNTS"]["default"].update(account)
+    server = LiveServer("127.0.0.1")
+    wechat.account.callback_url = f"{server.url}/wechat/default/callback/"
+    wechat.account.callback_token = CALLBACK_TOKEN
+    wechat.account.any_openid = False
+    yield server.url
+    wechat.wait_for_callbacks()
+    server.stop()
+
+
+@pytest.fixture
+def open_browser(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
+    """Open a browser of one's own: ``open_browser(PHONE, "alice")``; its page comes back.
+
+    A script error, or anything the policy had to block, fails the test.
+    """
+    contexts, complaints = [], []
+
+    def complain(message: Any) -> None:
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
+
+    def open_page(device: dict[str, Any], username: str = "") -> Any:
+        context = chromium.new_context(**device, locale="en")
+        contexts.append(context)
+        if username:
+            context.add_cookies([_signed_in(username, site)])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", complain)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _signed_in(username: str, site: str) -> dict[str, str]:
+    user, _ = get_user_model().objects.get_or_create(username=username)
+    client = Client()
+    client.force_login(user)
+    name = django_settings.SESSION_COOKIE_NAME
+    return {"name": name, "value": client.cookies[name].value, "url": site}

@@ -1,0 +1,476 @@
+"""The binding pages as a browser's requests meet them: whose they are, and where they lead."""
+
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import pytest
+from django.template import engines
+from django.test import Client, RequestFactory
+from django.urls import reverse
+
+from tests import factories
+from wechat_notify.models import BindingRequest, OpenIDBinding
+from wechat_notify.sandbox.records import User
+from wechat_notify.views.binding import BindReturnView, BindView
+from wechat_notify.wechat import oauth
+
+pytestmark = [pytest.mark.urls("tests.binding_site"), pytest.mark.django_db]
+
+OPENID = factories.openid(7)
+IN_WECHAT = {"User-Agent": "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 MicroMessenger/8.0.50"}
+OUTSIDE = [
+    "https://evil.example/",
+    "//evil.example/",
+    "https:evil.example",
+    "http:///evil.example",
+    "\\\\evil.example",
+    "javascript:alert(1)",
+    "https://testserver@evil.example/",
+    "/\x00",
+    "/" * 3000,
+]
+
+
+def url(name, *args, next_url=None):
+    path = reverse(f"wechat_notify:{name}", args=["default", *args])
+    return path if next_url is None else f"{path}?next={next_url}"
+
+
+@pytest.fixture
+def alice(db):
+    return factories.make_user("alice")
+
+
+@pytest.fixture
+def client(alice):
+    signed_in = Client()
+    signed_in.force_login(alice)
+    return signed_in
+
+
+@pytest.fixture
+def come_back(wechat):
+    """Go to WeChat's page, agree as the person of an openid, and come back."""
+
+    def go(client, location, openid=OPENID, **changes):
+        query = dict(parse_qsl(urlsplit(location).query))
+        code = wechat.state.logins.issue(openid, query["scope"]) if openid else ""
+        return client.get(
+            urlsplit(query["redirect_uri"]).path,
+            {"state": query["state"], "code": code, **changes},
+        )
+
+    return go
+
+
+def begin(client, next_url=""):
+    """Start web authorisation; the address of WeChat's page comes back."""
+    return client.post(url("bind"), {"next": next_url}, headers=IN_WECHAT)["Location"]
+
+
+@pytest.fixture
+def shown(wechat, client):
+    """A QR code on the screen."""
+    client.get(url("bind_qr", next_url="/profile/"))
+    return BindingRequest.objects.get()
+
+
+def scan(wechat, openid=OPENID):
+    from django.utils import timezone
+
+    from wechat_notify.qr_binding import on_scan
+
+    on_scan("default", openid, wechat.state.codes()[0].scene, happened_at=timezone.now())
+
+
+# -- who may
+
+
+@pytest.mark.parametrize("name", ["bind", "bind_return", "bind_qr"])
+def test_a_page_is_for_people_who_are_signed_in(name):
+    """Anybody else signs in first, and comes back."""
+    answer = Client().get(url(name, next_url="/profile/"))
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/login/?next=/wechat/default/")
+
+
+def test_what_is_no_page_is_forbidden_without_signing_in():
+    """A script and a picture are of no use as a login page; unbinding needs a user."""
+    assert Client().get(url("bind_qr_status", 1)).status_code == 403
+    assert Client().get(url("bind_qr_image", 1)).status_code == 403
+    assert Client().post(url("unbind")).status_code == 302
+
+
+@pytest.mark.parametrize("name", ["bind", "bind_return", "bind_qr"])
+def test_an_unknown_account_has_no_pages(client, name):
+    """404, and not a word about which accounts there are."""
+    path = reverse(f"wechat_notify:{name}", args=["nowhere"])
+    assert client.get(path).status_code == 404
+
+
+def test_pages_are_kept_by_nobody_and_framed_by_nobody(client):
+    """Not cached, not in a frame, and their address is not passed on to other sites."""
+    answer = client.get(url("bind"))
+    assert "no-store" in answer["Cache-Control"]
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Referrer-Policy"] == "same-origin"
+
+
+# -- web authorisation
+
+
+def test_a_get_only_offers(client, wechat):
+    """Opening the page binds nobody and leaves nowhere: it says who is signed in, with a link."""
+    answer = client.get(url("bind"), headers=IN_WECHAT)
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "alice" in page
+    assert 'href="https://open.weixin.qq.com/connect/oauth2/authorize?appid=' in page
+    assert not wechat.calls
+
+
+def test_a_post_starts_at_once(client):
+    """With everything in the order that WeChat wants, and a return address on this host."""
+    location = begin(client)
+    assert location.endswith("#wechat_redirect")
+    query = parse_qsl(urlsplit(location).query)
+    assert [name for name, _ in query] == [
+        "appid",
+        "redirect_uri",
+        "response_type",
+        "scope",
+        "state",
+    ]
+    assert dict(query)["redirect_uri"] == "http://testserver/wechat/default/bind/return/"
+    assert dict(query)["scope"] == "snsapi_base"
+
+
+def test_another_site_cannot_post(alice):
+    """Starting, and unbinding, need the site's own form."""
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(alice)
+    assert strict.post(url("bind")).status_code == 403
+    assert strict.post(url("unbind")).status_code == 403
+
+
+def test_the_authorise_page_is_the_accounts(client, configure):
+    """AUTHORIZE_BASE names another host, such as the sandbox."""
+    configure(default={"AUTHORIZE_BASE": "http://127.0.0.1:8899"})
+    assert begin(client).startswith("http://127.0.0.1:8899/connect/oauth2/authorize?")
+
+
+def test_a_site_may_ask_for_userinfo(alice, rf):
+    """By a view of its own with another scope."""
+    request = rf.post("/")
+    request.user, request.session = alice, {}
+    request._dont_enforce_csrf_checks = True
+    answer = BindView.as_view(scope=oauth.USERINFO)(request, account="default")
+    assert "scope=snsapi_userinfo" in answer["Location"]
+
+
+def test_coming_back_binds_and_goes_on(client, alice, come_back):
+    """To where the person wanted to go."""
+    answer = come_back(client, begin(client, "/profile/"))
+    assert (answer.status_code, answer["Location"]) == (302, "/profile/")
+    assert OpenIDBinding.objects.get().user == alice
+
+
+def test_coming_back_with_nowhere_to_go(client, come_back):
+    """The page shows what is bound."""
+    answer = come_back(client, begin(client))
+    assert answer["Location"] == url("bind")
+    page = client.get(url("bind")).content.decode()
+    assert "WeChat is bound" in page
+    assert "oTes…007" in page
+    assert OPENID not in page
+
+
+def test_who_does_not_follow_is_told_first(client, wechat, come_back):
+    """Bound, but messages would not arrive: the page says so, and offers the code to follow."""
+    wechat.account.any_openid = False
+    wechat.unfollow(OPENID)
+    answer = come_back(client, begin(client, "/profile/"))
+    assert answer["Location"] == url("bind", next_url="%2Fprofile%2F")
+    page = client.get(answer["Location"]).content.decode()
+    assert "One more step" in page
+    assert url("bind_qr") in page
+    assert 'href="/profile/"' in page
+
+
+def test_login_csrf(client, wechat, come_back):
+    """An attacker's own return address, opened by somebody else, binds nobody."""
+    mallory = Client()
+    mallory.force_login(factories.make_user("mallory"))
+    answer = come_back(client, begin(mallory))
+    assert answer.status_code == 400
+    assert "start again" in answer.content.decode()
+    assert not OpenIDBinding.objects.exists()
+    assert not wechat.calls
+
+
+def test_a_state_does_not_outlive_the_session(client, alice, come_back):
+    """Even the same user in another browser has to start again."""
+    location = begin(client)
+    elsewhere = Client()
+    elsewhere.force_login(alice)
+    assert come_back(elsewhere, location).status_code == 400
+    assert not OpenIDBinding.objects.exists()
+
+
+def test_the_next_user_of_a_browser_does_not_inherit_it(client, come_back):
+    """Signing out and in as another user ends what was begun."""
+    location = begin(client)
+    client.logout()
+    client.force_login(factories.make_user("bob"))
+    assert come_back(client, location).status_code == 400
+    assert not OpenIDBinding.objects.exists()
+
+
+def test_a_state_is_good_once(client, come_back):
+    """Replayed with another code it binds nobody; the person is told that all is well."""
+    location = begin(client)
+    come_back(client, location)
+    answer = come_back(client, location, openid=factories.openid(8))
+    assert answer.status_code == 400
+    assert "opened a second time" in answer.content.decode()
+    assert OpenIDBinding.objects.get().openid == OPENID
+
+
+def test_a_spent_code_goes_back_to_wechat_once(client, wechat, come_back):
+    """Once by itself; after that a page that says so."""
+    wechat.fail(40163, path="/sns/oauth2/access_token", times=2)
+    first = come_back(client, begin(client, "/profile/"))
+    assert first["Location"].startswith("https://open.weixin.qq.com/connect/oauth2/authorize?")
+    second = come_back(client, first["Location"])
+    assert second.status_code == 502
+    assert 'href="/profile/"' in second.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(200, "You did not allow it"), (403, "snapshot"), (409, "another user")]
+)
+def test_why_it_was_not_bound(client, wechat, come_back, status, words):
+    """Declined, a snapshot, somebody else's: each is a kind page with a way to start again."""
+    openid = "" if status == 200 else OPENID
+    wechat.follow(User(OPENID, snapshot=status == 403))
+    if status == 409:
+        factories.make_binding(openid=OPENID)
+    answer = come_back(client, begin(client), openid=openid)
+    page = answer.content.decode()
+    assert answer.status_code == status
+    assert words in page
+    assert f'href="{url("bind")}"' in page
+    assert OPENID not in page
+
+
+def test_the_return_is_in_no_transaction():
+    """A site's ATOMIC_REQUESTS must hold no transaction open while WeChat thinks, nor undo that a
+    state was used."""
+    assert BindReturnView.as_view()._non_atomic_requests == {"default"}
+
+
+# -- where it leads afterwards
+
+
+@pytest.mark.parametrize("wanted", OUTSIDE)
+def test_no_open_redirect_by_web_authorisation(client, come_back, wanted):
+    """Nobody is led out of the site, whatever the link said."""
+    assert come_back(client, begin(client, wanted))["Location"] == url("bind")
+
+
+@pytest.mark.parametrize("wanted", OUTSIDE)
+def test_no_open_redirect_by_unbinding(client, wanted):
+    """Nor by the form."""
+    assert client.post(url("unbind"), {"next": wanted})["Location"] == url("bind")
+
+
+@pytest.mark.parametrize("wanted", OUTSIDE[:6])
+def test_no_open_redirect_by_a_link(client, alice, wechat, wanted):
+    """Nor by any link of the pages, or by what the QR page goes on to."""
+    client.get(url("bind_qr"), {"next": wanted})
+    shown = BindingRequest.objects.get()
+    assert client.get(url("bind_qr_status", shown.pk)).json()["location"] == url("bind")
+    factories.make_binding(alice)
+    assert "evil" not in client.get(url("bind"), {"next": wanted}).content.decode()
+
+
+def test_a_site_may_allow_other_hosts(alice, rf):
+    """By a view of its own, as with Django's LoginView."""
+    request = rf.post("/", {"next": "https://other.example/"})
+    request.user, request.session = alice, {}
+    view = BindView.as_view(success_url_allowed_hosts=frozenset({"other.example"}))
+    view(request, account="default")
+    assert BindingRequest.objects.get().next_url == "https://other.example/"
+
+
+def test_a_secure_page_leads_to_secure_pages_only(client):
+    """Not from https to http."""
+    client.post(url("bind"), {"next": "http://testserver/"}, secure=True)
+    assert BindingRequest.objects.get().next_url == ""
+
+
+# -- the QR code
+
+
+def test_the_code_is_shown(client, shown):
+    """A page with a picture of its own, without scripts or styles in it."""
+    page = client.get(url("bind_qr", next_url="/profile/")).content.decode()
+    assert url("bind_qr_image", shown.pk) in page
+    assert "<style" not in page
+    assert "style=" not in page
+    assert "onclick" not in page
+    picture = client.get(url("bind_qr_image", shown.pk))
+    assert picture["Content-Type"] == "image/png"
+    assert picture.content.startswith(b"\x89PNG")
+
+
+def test_the_page_notices_the_scan(client, wechat, shown):
+    """It waits, then hears that the person is bound and where to go."""
+    status = url("bind_qr_status", shown.pk)
+    assert client.get(status).json() == {"state": "waiting", "location": "/profile/"}
+    scan(wechat)
+    assert client.get(status).json() == {"state": "bound", "location": "/profile/"}
+
+
+def test_the_page_notices_a_conflict(client, wechat, shown):
+    """An openid of another user."""
+    factories.make_binding(openid=OPENID)
+    scan(wechat)
+    assert client.get(url("bind_qr_status", shown.pk)).json()["state"] == "conflict"
+
+
+def test_the_page_notices_that_time_is_up(client, shown):
+    """After ten minutes."""
+    BindingRequest.objects.update(expires_at=shown.created_at)
+    assert client.get(url("bind_qr_status", shown.pk)).json()["state"] == "expired"
+
+
+def test_nobody_else_sees_a_code(shown, alice):
+    """Another user, and another browser of the same user, get 404 for picture and state."""
+    bob = Client()
+    bob.force_login(factories.make_user("bob"))
+    elsewhere = Client()
+    elsewhere.force_login(alice)
+    for stranger in (bob, elsewhere):
+        for name in ("bind_qr_status", "bind_qr_image"):
+            assert stranger.get(url(name, shown.pk)).status_code == 404
+
+
+def test_web_authorisation_has_no_code(client):
+    """A request of the other kind is not shown as a code."""
+    begin(client)
+    pk = BindingRequest.objects.get().pk
+    assert client.get(url("bind_qr_status", pk)).status_code == 404
+
+
+def test_who_is_bound_needs_no_code(client, alice, wechat):
+    """The page that shows what is bound comes instead, and WeChat is asked for nothing."""
+    factories.make_binding(alice)
+    answer = client.get(url("bind_qr", next_url="/profile/"))
+    assert answer["Location"] == url("bind", next_url="%2Fprofile%2F")
+    assert not wechat.calls
+
+
+def test_who_no_longer_follows_gets_a_code(client, alice, wechat):
+    """Scanning it makes them follow again."""
+    factories.make_binding(alice, subscribed=False)
+    page = client.get(url("bind_qr")).content.decode()
+    assert "Follow the account" in page
+
+
+def test_no_code_from_wechat(client, wechat):
+    """A kind page."""
+    wechat.http_error(502, path="/cgi-bin/qrcode/create")
+    answer = client.get(url("bind_qr", next_url="/profile/"))
+    assert answer.status_code == 502
+    assert "try again" in answer.content.decode()
+
+
+# -- unbinding
+
+
+def test_unbinding_all(client, alice):
+    """Every openid of the user on the account, and nobody else's."""
+    for number in (1, 2):
+        factories.make_binding(alice, number)
+    factories.make_binding(number=3)
+    answer = client.post(url("unbind"), {"next": "/profile/"})
+    assert answer["Location"] == "/profile/"
+    assert not OpenIDBinding.objects.filter(user=alice).exists()
+    assert OpenIDBinding.objects.count() == 1
+
+
+def test_unbinding_one(client, alice):
+    """The named one; somebody else's is left alone."""
+    mine, other = factories.make_binding(alice, 1), factories.make_binding(alice, 2)
+    theirs = factories.make_binding(number=3)
+    client.post(url("unbind"), {"binding": theirs.pk})
+    client.post(url("unbind"), {"binding": "nonsense"})
+    assert OpenIDBinding.objects.count() == 3
+    client.post(url("unbind"), {"binding": mine.pk})
+    assert set(OpenIDBinding.objects.all()) == {other, theirs}
+
+
+def test_unbinding_by_a_link_does_nothing(client, alice):
+    """A GET changes nothing."""
+    factories.make_binding(alice)
+    assert client.get(url("unbind")).status_code == 405
+    assert OpenIDBinding.objects.exists()
+
+
+# -- on a site's own pages
+
+
+def test_the_button_outside_wechat(client):
+    """It leads to the QR code, and back to the page it stands on."""
+    page = client.get("/profile/?tab=1").content.decode()
+    assert f'href="{url("bind_qr")}?next=%2Fprofile%2F%3Ftab%3D1"' in page
+    assert "Bind WeChat" in page
+
+
+def test_the_button_in_wechat(client):
+    """It leads to web authorisation."""
+    page = client.get("/profile/", headers=IN_WECHAT).content.decode()
+    assert f'href="{url("bind")}?next=%2Fprofile%2F"' in page
+
+
+def test_the_button_once_bound(client, alice):
+    """What is bound, with a form to forget it that works as it stands there."""
+    binding = factories.make_binding(alice, openid=OPENID)
+    page = client.get("/profile/").content.decode()
+    assert "oTes…007" in page
+    assert OPENID not in page
+    assert f'name="binding" value="{binding.pk}"' in page
+    assert "csrfmiddlewaretoken" in page
+    assert "Follows the account" in page
+    assert "Follow the account" not in page
+
+
+def test_the_button_for_who_no_longer_follows(client, alice):
+    """It says so, and leads to the code."""
+    factories.make_binding(alice, subscribed=False)
+    page = client.get("/profile/").content.decode()
+    assert "Does not follow" in page
+    assert url("bind_qr") in page
+
+
+def test_the_button_of_another_account(client, alice):
+    """Its own bindings, its own pages, and where to go next."""
+    factories.make_binding(alice)
+    request = RequestFactory().get("/profile/")
+    request.user = alice
+    source = '{% load wechat_notify %}{% wechat_bind_button "other" next_url="/done/" %}'
+    page = engines["django"].from_string(source).render({}, request)
+    assert '"/wechat/other/bind/qr/?next=%2Fdone%2F"' in page
+
+
+def test_a_page_for_bound_people(client, alice):
+    """Others are sent to bind, and come back; who is not signed in signs in first."""
+    assert Client().get("/notices/")["Location"] == "/accounts/login/?next=/notices/"
+    location = client.get("/notices/", headers=IN_WECHAT)["Location"]
+    assert location.startswith(url("bind"))
+    assert parse_qs(urlsplit(location).query) == {"next": ["/notices/"]}
+    binding = factories.make_binding(alice)
+    assert client.get("/notices/").content == b"notices"
+    binding.subscribed = False
+    binding.save()
+    assert client.get("/notices/")["Location"].startswith(url("bind_qr"))

@@ -1,0 +1,158 @@
+"""cancel(), pause(), resume() and resume_template(): holding messages back."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from tests.factories import ORDER, make_binding, make_bindings, make_template
+from wechat_notify.backends import locmem
+from wechat_notify.delivery import engine
+from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.services import cancel, notify, pause, resume, resume_template
+
+pytestmark = pytest.mark.django_db
+
+Status = SendLog.Status
+
+
+def statuses(notification: Notification) -> dict[str, int]:
+    """Counts without the zeros."""
+    return {status: n for status, n in notification.counts.items() if n}
+
+
+@pytest.fixture
+def waiting(template: MessageTemplate) -> Notification:
+    """A notification with three rows that wait."""
+    return notify(make_bindings(3), template, ORDER)
+
+
+# -- cancel -----------------------------------------------------------------------------------
+
+
+def test_cancel_calls_off_what_waits(waiting: Notification) -> None:
+    """Waiting rows are cancelled; one that is being sent, and one that is over, are not."""
+    first, second, _third = waiting.logs.order_by("pk")
+    SendLog.objects.filter(pk=first.pk).update(status=Status.SENDING)
+    SendLog.objects.filter(pk=second.pk).update(status=Status.SENT)
+    assert cancel(waiting) == 1
+    assert statuses(waiting) == {"sending": 1, "sent": 1, "cancelled": 1}
+    assert cancel(waiting) == 0
+
+
+def test_cancel_does_not_claim_what_nobody_knows(waiting: Notification) -> None:
+    """A row whose first attempt may have arrived is not called "cancelled"."""
+    doubtful = waiting.logs.order_by("pk")[0]
+    SendLog.objects.filter(pk=doubtful.pk).update(in_doubt_since=timezone.now())
+    assert cancel(waiting) == 2
+    doubtful.refresh_from_db()
+    assert (doubtful.status, doubtful.due_at) == (Status.UNCERTAIN, None)
+
+
+def test_cancel_is_about_one_notification(waiting: Notification, template: MessageTemplate) -> None:
+    """Nobody else's messages are called off."""
+    other = notify(make_binding(number=9), template, ORDER)
+    cancel(waiting)
+    assert statuses(other) == {"pending": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_cancelled_before_the_commit_never_leaves(template: MessageTemplate) -> None:
+    """notify() and cancel() in one transaction send nothing."""
+    binding = make_binding()
+    with transaction.atomic():
+        cancel(notify(binding, template, ORDER))
+    assert locmem.outbox == []
+
+
+# -- pause and resume -------------------------------------------------------------------------
+
+
+def test_pause_holds_and_resume_lets_go(
+    waiting: Notification, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Paused rows have no due date; resumed ones are delivered."""
+    assert pause(waiting) == 3
+    assert waiting.paused_at is not None
+    assert set(waiting.logs.values_list("due_at", flat=True)) == {None}
+    with django_capture_on_commit_callbacks(execute=True):
+        assert resume(waiting) == 3
+    assert waiting.paused_at is None
+    assert statuses(waiting) == {"sent": 3}
+
+
+def test_pausing_twice_keeps_the_first_time(waiting: Notification) -> None:
+    """ "Paused since" means the first pause."""
+    pause(waiting)
+    since = waiting.paused_at
+    assert pause(waiting) == 3
+    assert waiting.paused_at == since
+
+
+def test_nothing_is_sent_while_paused(waiting: Notification) -> None:
+    """A delivery run finds nothing due."""
+    pause(waiting)
+    assert engine.deliver().handled == 0
+
+
+def test_resume_keeps_a_later_date(template: MessageTemplate) -> None:
+    """A notification that was to go out later still does after pause and resume."""
+    later = timezone.now() + timedelta(hours=2)
+    notification = notify(make_binding(), template, ORDER, send_at=later)
+    pause(notification)
+    resume(notification)
+    assert notification.logs.get().due_at == later
+
+
+def test_resume_of_what_was_not_paused_changes_nothing(waiting: Notification) -> None:
+    """Rows with a due date keep it."""
+    due = list(waiting.logs.values_list("due_at", flat=True))
+    assert resume(waiting) == 0
+    assert list(waiting.logs.values_list("due_at", flat=True)) == due
+
+
+def test_resume_waits_for_a_paused_template(waiting: Notification) -> None:
+    """A notification does not go on past its paused template."""
+    pause(waiting)
+    MessageTemplate.objects.update(paused_at=timezone.now())
+    assert resume(waiting) == 0
+    assert set(waiting.logs.values_list("due_at", flat=True)) == {None}
+
+
+# -- a paused template ------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_banned_template_is_parked_and_resumed() -> None:
+    """After 43116 every message of the template waits, and goes out once it is resumed."""
+    template = make_template()
+    locmem.results.add(43116)
+    first = notify(make_binding(number=1), template, ORDER)
+    second = notify(make_binding(number=2), "order_paid", ORDER)
+    assert (statuses(first), statuses(second)) == ({"pending": 1}, {"pending": 1})
+    template.refresh_from_db()
+    assert template.pause_errcode == 43116
+    assert resume_template(template) == 2
+    assert (template.paused_at, template.pause_errcode) == (None, None)
+    assert (statuses(first), statuses(second)) == ({"sent": 1}, {"sent": 1})
+
+
+def test_resume_template_leaves_paused_notifications_alone(template: MessageTemplate) -> None:
+    """What somebody paused by itself waits for its own resume."""
+    template.paused_at = timezone.now()
+    template.save()
+    held, other = (notify(make_binding(number=number), template, ORDER) for number in (1, 2))
+    pause(held)
+    assert resume_template(template) == 1
+    assert held.logs.get().due_at is None
+    assert other.logs.get().due_at is not None
+
+
+def test_resume_template_is_about_one_template(template: MessageTemplate) -> None:
+    """Other templates stay paused."""
+    other = make_template("other_template", paused_at=timezone.now())
+    notification = notify(make_binding(), other, ORDER)
+    assert resume_template(template) == 0
+    assert notification.logs.get().due_at is None

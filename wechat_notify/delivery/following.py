@@ -1,0 +1,75 @@
+"""Writing down who follows the account.
+
+News comes from events, from refused messages and from WeChat's own lists. Each piece has its
+moment, and older news never overwrites newer.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+
+from django.db import router, transaction
+from django.db.models import Q
+
+from ..models import BindingChange, OpenIDBinding
+from ..signals import binding_changed
+
+Change = BindingChange.Change
+
+SOURCE_EVENT = "event"
+SOURCE_SEND = "send"
+SOURCE_SYNC = "sync"
+
+
+def note(
+    account: str,
+    openids: Iterable[str],
+    *,
+    subscribed: bool,
+    known_at: datetime,
+    source: str,
+    errcode: int | None = None,
+) -> list[OpenIDBinding]:
+    """Write down that these people follow, or do not, as of ``known_at``.
+
+    Bindings about which something newer is known stay as they are. Returns those that changed;
+    each gets its ``BindingChange``, and ``binding_changed`` is sent after the commit.
+    """
+    openids = list(openids)
+    if not openids:
+        return []
+    using = router.db_for_write(OpenIDBinding)
+    older = Q(follow_changed_at__isnull=True) | Q(follow_changed_at__lt=known_at)
+    known = OpenIDBinding.objects.using(using).filter(older, account=account, openid__in=openids)
+    new = {"subscribed": subscribed, "follow_changed_at": known_at, "unreachable_errcode": errcode}
+    with transaction.atomic(using=using):
+        # First the write, then the read: SQLite does not let a reader become a writer after
+        # somebody else has written.
+        known.filter(subscribed=subscribed).update(**new)
+        changed = list(known.select_for_update().order_by("pk"))
+        OpenIDBinding.objects.using(using).filter(pk__in=[b.pk for b in changed]).update(**new)
+        change = Change.SUBSCRIBED if subscribed else Change.UNSUBSCRIBED
+        _record(changed, change, source, using)
+        for binding in changed:
+            for name, value in new.items():
+                setattr(binding, name, value)
+        transaction.on_commit(partial(_tell, changed, change), using=using, robust=True)
+    return changed
+
+
+def _record(bindings: list[OpenIDBinding], change: str, source: str, using: str) -> None:
+    BindingChange.objects.using(using).bulk_create(
+        BindingChange(
+            account=binding.account,
+            openid=binding.openid,
+            user_id=binding.user_id,
+            change=change,
+            source=source,
+        )
+        for binding in bindings
+    )
+
+
+def _tell(bindings: list[OpenIDBinding], change: str) -> None:
+    for binding in bindings:
+        binding_changed.send_robust(OpenIDBinding, binding=binding, change=str(change))
