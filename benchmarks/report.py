@@ -32,8 +32,9 @@ memory of each process here, so two workers fetch two.
 """
 
 HOW_ENQUEUE = """\
-From the call of `notify()` to its commit; no message is sent meanwhile. The bare statement writes the same rows into the same table with the same indexes, in
-one `INSERT … SELECT` that looks at nothing. `peak` is the whole process, Django included.
+From the call of `notify()` to its commit; no message is sent meanwhile. The bare statement writes
+the same rows for the same users into the same table with the same indexes, in one
+`INSERT … SELECT` that looks at nothing else. `peak` is the whole process, Django included.
 """
 
 HOW_SCALE = """\

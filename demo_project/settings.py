@@ -92,6 +92,8 @@ WECHAT_NOTIFY = {
             "APP_ID": env.str("WECHAT_APP_ID", default=samples.APP_ID),
             "APP_SECRET": env.str("WECHAT_APP_SECRET", default=samples.APP_SECRET),
             "API_BASE": env.str("WECHAT_API_BASE", default="http://127.0.0.1:8899"),
+            "AUTHORIZE_BASE": env.str("WECHAT_AUTHORIZE_BASE", default="http://127.0.0.1:8899"),
+            "CALLBACK_TOKEN": env.str("WECHAT_CALLBACK_TOKEN", default=""),
         },
     },
     "DISPATCHER": env.str(

@@ -8,6 +8,8 @@ from .showcase.views import DemoLoginView
 
 urlpatterns = [
     path("", include("demo_project.leave.urls")),
+    path("profile/", include("demo_project.profile.urls")),
+    path("wechat/", include("wechat_notify.urls")),
     path("login/", DemoLoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("i18n/", include("django.conf.urls.i18n")),

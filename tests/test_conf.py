@@ -106,6 +106,7 @@ def test_good_values(name: str, value: Any, read: Any) -> None:
         ),
         ("INVALID_DATA", "ignore"),
         ("INVALID_DATA", None),
+        ("BINDING_CONFLICT", "ignore"),
         *(("SITE_URL", value) for value in ("school.example", "ftp://x", None)),
         ("CACHE", None),
         ("DISPATCHER", dict),

@@ -188,10 +188,9 @@ def test_rows_that_another_worker_holds_are_looked_after(tasks: list[Any]) -> No
 
 
 def test_due_rows_that_cannot_be_taken_do_not_spin(
-    tasks: list[Any], monkeypatch: pytest.MonkeyPatch
+    tasks: list[Any],
 ) -> None:
     """Rows due and nothing sent, such as with RATE used up: look again in a minute."""
-    monkeypatch.setattr(queued, "TASK_SECONDS", 0.2)
     send(5)
     dispatcher = get_dispatcher()
     assert isinstance(dispatcher, QueueDispatcher)
@@ -267,6 +266,26 @@ def test_inline_sends_up_to_its_limit_and_says_what_waits(
     send(8)
     assert statuses() == {"sent": 5, "pending": 3}
     assert "wechat_deliver" in caplog.text
+
+
+def test_inline_does_not_let_a_web_request_wait_for_rate(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With RATE used up for an hour, notify() still returns soon; the rest waits."""
+    monkeypatch.setattr(dispatch, "INLINE_SECONDS", 0.3)
+    configure(RATE="2/h")
+    make_template()
+    send(5)
+    assert statuses() == {"sent": 2, "pending": 3}
+    assert "wechat_deliver" in caplog.text
+
+
+def test_inline_without_a_limit_sends_everything(configure: Configure) -> None:
+    """INLINE_LIMIT None: all, however long it takes."""
+    configure(INLINE_LIMIT=None)
+    make_template()
+    send(1_200)
+    assert statuses() == {"sent": 1_200}
 
 
 def test_inline_without_leftovers_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -257,7 +257,7 @@ def test_a_model_of_another_kind_is_no_recipient() -> None:
 @pytest.mark.parametrize("entry", [User(username="new"), OpenIDBinding(user=User(username="new"))])
 def test_what_is_not_saved_is_no_recipient(entry: Any) -> None:
     """An object without a row cannot stand in the send log."""
-    with pytest.raises(InvalidData, match="'new.* is not saved yet"):
+    with pytest.raises(InvalidData, match=r"'new.* is not saved yet"):
         list(targets([entry], "default"))
 
 

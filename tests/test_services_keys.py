@@ -83,11 +83,8 @@ def test_a_lost_race_returns_the_winners_notification(template: MessageTemplate)
 @pytest.mark.django_db
 def test_another_integrity_error_is_not_swallowed(template: MessageTemplate) -> None:
     """Only a used key means "already sent"; anything else that the database refuses is raised."""
-    gone = MessageTemplate.objects.get(pk=template.pk)
-    with pytest.raises(IntegrityError), transaction.atomic():  # noqa: PT012
-        MessageTemplate.objects.filter(pk=template.pk).delete()
-        notify([], gone, ORDER, key="order-1")
-        connection.check_constraints()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        notify([], template, ORDER, key="order-1", source=None)  # type: ignore[arg-type]
 
 
 def test_racing_threads_send_one_message(tmp_path: Path) -> None:

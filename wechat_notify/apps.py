@@ -13,5 +13,6 @@ class WeChatNotifyConfig(AppConfig):
         from .triggers import connect
 
         checks.register(check_settings, "wechat_notify")
-        checks.register(check_declarations, "wechat_notify")
+        # The second tag keeps Django from running it in commands that did not ask for a database.
+        checks.register(check_declarations, "wechat_notify", checks.Tags.database)
         connect()

@@ -1,8 +1,8 @@
 """System checks: a wrong setting is found by ``manage.py check``, not by the first message.
 
 Stable ids; ``manage.py check --tag wechat_notify`` runs these alone. E010 to E019 and W010 to
-W019 are the backends' own, E020 to E029 and W020 to W029 speak of what code expects of templates, E030 to E039 and
-W030 to W039 of callbacks.
+W019 are the backends' own, E020 to E029 and W020 to W029 speak of what code expects of templates,
+E030 to E039 and W030 to W039 of callbacks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,6 +42,7 @@ def check_settings(
         *_cache(),
         *_dispatcher(),
         *_accounts(aliases),
+        *_declared_accounts(aliases),
     ]
 
 
@@ -120,6 +121,16 @@ def _accounts(aliases: list[str]) -> Iterable[checks.CheckMessage]:
         yield from check_callbacks(alias)
 
 
+def _declared_accounts(aliases: list[str]) -> Iterable[checks.CheckMessage]:
+    for declaration in declarations.declared:
+        if declaration.account not in aliases:
+            yield checks.Error(
+                f'Code uses template "{declaration.template}" of account '
+                f'"{declaration.account}", which WECHAT_NOTIFY["ACCOUNTS"] does not have.',
+                id="wechat_notify.E020",
+            )
+
+
 def check_declarations(
     app_configs: Sequence[AppConfig] | None = None,
     databases: Sequence[str] | None = None,
@@ -128,18 +139,14 @@ def check_declarations(
     """Where code expects other templates than are registered.
 
     Reads the templates, in one query, only where Django asks to look into their database, as
-    ``migrate`` and ``check --database default`` do: no other command waits for a database because
-    of this. Without the table, or with one that is not migrated yet, there is nothing to say.
+    ``migrate`` and ``check --database default`` do, and from Django 6.1 ``check --tag`` by itself:
+    no other command waits for a database because of this. Without the table, or with one that is
+    not migrated yet, there is nothing to say.
     """
-    try:
-        aliases = settings.aliases
-    except ImproperlyConfigured:
-        return []  # check_settings says so
     declared = list(declarations.declared)
-    found = [_unknown_account(one) for one in declared if one.account not in aliases]
     using = router.db_for_read(MessageTemplate)
     if not declared or using not in (databases or ()):
-        return found
+        return []
     names = {one.template for one in declared}
     try:
         registered = {
@@ -147,18 +154,11 @@ def check_declarations(
             for template in MessageTemplate.objects.using(using).filter(name__in=names)
         }
     except DatabaseError:
-        return found
+        return []
+    found: list[checks.CheckMessage] = []
     for one in declared:
         found += _compare(one, registered.get((one.account, one.template)))
     return found
-
-
-def _unknown_account(declaration: Declaration) -> checks.CheckMessage:
-    return checks.Error(
-        f'Code uses template "{declaration.template}" of account "{declaration.account}", which '
-        f'WECHAT_NOTIFY["ACCOUNTS"] does not have.',
-        id="wechat_notify.E020",
-    )
 
 
 def _compare(

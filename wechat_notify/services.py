@@ -112,8 +112,8 @@ def notify(
     )
     own_data = partial(_own_data, found, data) if callable(data) else None
     with transaction.atomic(using=database().alias):
-        if not _save_once(notification):
-            return Notification.objects.select_for_update().get(template=found, key=key)
+        if winner := _save_once(notification):
+            return winner
         enqueue.write_rows(
             notification,
             users,
@@ -282,21 +282,26 @@ def _own_data(
     ]
 
 
-def _save_once(notification: Notification) -> bool:
-    """False: another transaction has used the same key in the meantime."""
+def _save_once(notification: Notification) -> Notification | None:
+    """Save it, or give the one for which another transaction has used the key in the meantime."""
     if notification.key is None:
         notification.save(force_insert=True)
-        return True
+        return None
     try:
         with transaction.atomic(using=database().alias):
             notification.save(force_insert=True)
     except IntegrityError:
-        if Notification.objects.select_for_update().filter(
+        same = Notification.objects.using(database().alias).filter(
             template=notification.template, key=notification.key
-        ):
-            return False
-        raise
-    return True
+        )
+        # Whoever lost the race on MariaDB holds a shared lock on the winner's row, and losers who
+        # all ask for more lock each other out. So lock only under REPEATABLE READ, where the
+        # snapshot does not have the row and a locking read has.
+        winner = same.first() or same.select_for_update().first()
+        if winner is None:
+            raise
+        return winner
+    return None
 
 
 def _dispatch_on_commit(dispatcher: BaseDispatcher, notification: Notification) -> None:

@@ -206,4 +206,5 @@ def _line(message: TemplateMessage) -> str:
 
 
 def _listed(fields: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in fields.items()) or "no fields"
+    # In order of their names: PostgreSQL does not keep the order of the data's keys.
+    return ", ".join(f"{name}={fields[name]!r}" for name in sorted(fields)) or "no fields"

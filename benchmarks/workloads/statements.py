@@ -1,5 +1,6 @@
 """The bare statement that ``notify()``'s enqueue is compared with."""
 
+from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
 
@@ -11,7 +12,7 @@ _BARE = """
     INSERT INTO {log} (notification_id, account, user_id, binding_id, openid, status, attempts,
                        due_at, errmsg, rid, receipt_status)
     SELECT %s, account, user_id, id, openid, 'pending', 0, %s, '', '', ''
-    FROM {bindings} WHERE id <= %s"""
+    FROM {bindings} WHERE account = %s AND user_id IN (SELECT id FROM {users} WHERE id <= %s)"""
 
 
 def bare_insert_select(recipients: int) -> None:
@@ -19,10 +20,14 @@ def bare_insert_select(recipients: int) -> None:
     template = MessageTemplate.objects.get(account=ACCOUNT, name=TEMPLATE_NAME)
     data = {name: {"value": value} for name, value in VALUES.items()}
     notification = Notification.objects.create(template=template, data=data, url=URL)
-    statement = _BARE.format(log=SendLog._meta.db_table, bindings=OpenIDBinding._meta.db_table)
+    statement = _BARE.format(
+        log=SendLog._meta.db_table,
+        bindings=OpenIDBinding._meta.db_table,
+        users=get_user_model()._meta.db_table,
+    )
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
-        cursor.execute(statement, [notification.pk, now, recipients])
+        cursor.execute(statement, [notification.pk, now, ACCOUNT, recipients])
 
 
 def empty_the_log() -> None:

@@ -80,7 +80,9 @@ def open_browser(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
     contexts, complaints = [], []
 
     def complain(message: Any) -> None:
-        if message.type in ("error", "warning"):
+        # A 4xx is the server's to explain, and every browser asks for a favicon.
+        about_status = message.text.startswith("Failed to load resource: the server responded")
+        if message.type in ("error", "warning") and not about_status:
             complaints.append(message.text)
 
     def open_page(device: dict[str, Any], username: str = "") -> Any:

@@ -6,6 +6,7 @@ rows are the truth: a task or a broker that is lost loses no message, because an
 """
 
 import logging
+import threading
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any, ClassVar
@@ -28,6 +29,8 @@ CHUNK = 2_000
 # So many tasks of one notification are queued at a time, however big it is: each leaves a
 # successor as long as there is more. It is also the most workers that share one notification.
 FAN_OUT = 16
+# The most that a web request waits before the rest is left to workers.
+INLINE_SECONDS = 10.0
 # A task that finds due messages and may send none of them looks again after this long.
 PATIENCE = timedelta(minutes=1)
 
@@ -59,16 +62,19 @@ class WorkerDispatcher(BaseDispatcher):
 class InlineDispatcher(BaseDispatcher):
     """Sends at once, in the caller's process, after the commit. No worker needed.
 
-    At most ``INLINE_LIMIT`` messages, since a web request may be waiting. What is left, what is to
-    be tried again and what is due later stays ``pending``, and the log says so: let cron run
-    ``manage.py wechat_deliver`` every minute.
+    At most ``INLINE_LIMIT`` messages and no new one after ten seconds, since a web request may be
+    waiting, be it for RATE or for a slow network. What is left, what is to be tried again and what
+    is due later stays ``pending``, and the log says so: let cron run ``manage.py wechat_deliver``
+    every minute. With no limit it takes all the time it needs.
     """
 
     def dispatch(self, notification: Notification) -> None:
-        engine.deliver(
+        limit = settings.INLINE_LIMIT
+        deliver_within(
+            None if limit is None else INLINE_SECONDS,
             account=notification.template.account,
             notification_id=notification.pk,
-            limit=settings.INLINE_LIMIT,
+            limit=limit,
         )
         moment = next_due(notification)
         if moment is not None:
@@ -197,6 +203,20 @@ class CeleryDispatcher(QueueDispatcher):
             raise InvalidSettings(
                 'CeleryDispatcher needs Celery: pip install "django-wechat-notify[celery]".'
             ) from error
+
+
+def deliver_within(seconds: float | None, **what: Any) -> engine.Report:
+    """``engine.deliver(**what)`` that claims no more rows after so many seconds."""
+    if seconds is None:
+        return engine.deliver(**what)
+    stop = threading.Event()
+    timer = threading.Timer(seconds, stop.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        return engine.deliver(**what, stop=stop)
+    finally:
+        timer.cancel()
 
 
 def next_due(notification: Notification) -> datetime | None:

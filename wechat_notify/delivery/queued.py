@@ -1,10 +1,7 @@
 """What a queued task does, whichever queue it came from."""
 
-import threading
-
 from ..models import Notification
-from . import engine
-from .dispatch import QueueDispatcher, get_dispatcher
+from .dispatch import QueueDispatcher, deliver_within, get_dispatcher
 from .outbox import database
 
 # A task ends after this long, so that RATE or a slow day cannot make it outlive its queue's
@@ -25,26 +22,17 @@ def run(
     counts by new status.
     """
     dispatcher = get_dispatcher()
-    if notification_id is None or not isinstance(dispatcher, QueueDispatcher):
-        return _deliver(account, notification_id, limit).counts
-    notifications = Notification.objects.using(database().alias).select_related("template")
-    notification = notifications.get(pk=notification_id)
-    if share_out:
-        dispatcher.dispatch(notification)
+    if share_out and notification_id is not None:
+        dispatcher.dispatch(_notification(notification_id))
         return {}
-    report = _deliver(account, notification_id, limit)
-    dispatcher.go_on(notification, report)
+    report = deliver_within(
+        TASK_SECONDS, account=account, notification_id=notification_id, limit=limit
+    )
+    if notification_id is not None and isinstance(dispatcher, QueueDispatcher):
+        dispatcher.go_on(_notification(notification_id), report)
     return report.counts
 
 
-def _deliver(account: str | None, notification_id: int | None, limit: int | None) -> engine.Report:
-    stop = threading.Event()
-    timer = threading.Timer(TASK_SECONDS, stop.set)
-    timer.daemon = True
-    timer.start()
-    try:
-        return engine.deliver(
-            account=account, notification_id=notification_id, limit=limit, stop=stop
-        )
-    finally:
-        timer.cancel()
+def _notification(pk: int) -> Notification:
+    rows = Notification.objects.using(database().alias).select_related("template")
+    return rows.get(pk=pk)

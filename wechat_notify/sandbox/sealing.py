@@ -29,7 +29,7 @@ def seal(message: bytes, encoding_aes_key: str, app_id: str) -> str:
 
 def unseal(sealed: str, encoding_aes_key: str, app_id: str) -> bytes:
     """The message in an ``Encrypt`` element. ValueError where it is not for this app id."""
-    body = _aes(encoding_aes_key).decryptor().update(base64.b64decode(sealed))
+    body: bytes = _aes(encoding_aes_key).decryptor().update(base64.b64decode(sealed))
     body = body[16 : -body[-1]]
     end = 4 + int.from_bytes(body[:4], "big")
     if body[end:] != app_id.encode("ascii"):
