@@ -248,7 +248,7 @@ def test_a_database_that_is_not_migrated_is_no_problem() -> None:
         assert declared_problems() == []
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases=["default", "elsewhere"], transaction=True)
 def test_the_check_command_finds_it(template: MessageTemplate) -> None:
     """``check --tag wechat_notify --database default`` exits with the error; others do not ask."""
     declare("order_paid", fields=["thing9"])

@@ -42,6 +42,19 @@ def well(known_template: MessageTemplate, configure: Configure) -> MessageTempla
     return known_template
 
 
+@pytest.fixture
+def use_cache(settings: Any, configure: Configure) -> Callable[[str, str], None]:
+    """Let the app use another of Django's caches."""
+
+    def use(backend: str, location: str = "") -> None:
+        path = f"django.core.cache.backends.{backend}"
+        second = {"second": {"BACKEND": path, "LOCATION": location}}
+        settings.CACHES = {**settings.CACHES, **second}
+        configure(CACHE="second")
+
+    return use
+
+
 def write(count: int = 3, **options: Any) -> Any:
     return notify([openid(n) for n in range(count)], "order_paid", ORDER, **options)
 
@@ -116,8 +129,11 @@ def test_settings_that_cannot_work(configure: Configure, db: None) -> None:
     assert "APP_SECRET is missing" in said
 
 
-def test_settings_that_work_with_a_warning(well: MessageTemplate, configure: Configure) -> None:
+def test_settings_that_work_with_a_warning(
+    well: MessageTemplate, configure: Configure, use_cache: Callable[..., None]
+) -> None:
     """A backend's warnings are shown as notes."""
+    use_cache("locmem.LocMemCache")
     configure(default={"TOKEN_MODE": "classic"})
     said, _problems = ask("--account=default")
     assert "note" in said
@@ -146,24 +162,12 @@ def test_no_account_at_all(configure: Configure, settings: Any, db: None) -> Non
 # -- the cache --------------------------------------------------------------------------------
 
 
-def test_a_cache_that_is_not_shared(well: MessageTemplate) -> None:
+def test_a_cache_that_is_not_shared(well: MessageTemplate, use_cache: Callable[..., None]) -> None:
     """Each process with its own memory: worth knowing, no problem in development."""
+    use_cache("locmem.LocMemCache")
     said, problems = ask("--account=default")
     assert "each process has its own" in said
     assert problems == 0
-
-
-@pytest.fixture
-def use_cache(settings: Any, configure: Configure) -> Callable[[str, str], None]:
-    """Let the app use another of Django's caches."""
-
-    def use(backend: str, location: str = "") -> None:
-        path = f"django.core.cache.backends.{backend}"
-        second = {"second": {"BACKEND": path, "LOCATION": location}}
-        settings.CACHES = {**settings.CACHES, **second}
-        configure(CACHE="second")
-
-    return use
 
 
 def test_a_shared_cache(

@@ -321,7 +321,7 @@ def test_a_batch_takes_a_constant_number_of_queries(
             who = count * 1000 + number
             row(notification, who=who, msgid=who if number % 3 else None)
             got(who, who if number % 3 else 0, "failed:user block" if number % 2 else "success")
-        with django_assert_num_queries(11):
+        with django_assert_num_queries(10):
             assert settle().settled == count
 
 

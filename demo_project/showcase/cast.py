@@ -47,9 +47,14 @@ STAFF = (
 )
 
 
+# Has WeChat, and has not bound it: somebody to try the profile page with.
+UNBOUND = records.User("oSandbox-zhao-xiaozhang-000007", "赵校长", subscribed=False)
+
+
 def followers() -> list[records.User]:
     """The staff as the fake WeChat knows them."""
-    return [records.User(person.openid, person.name) for person in STAFF if person.openid]
+    bound = [records.User(person.openid, person.name) for person in STAFF if person.openid]
+    return [*bound, UNBOUND]
 
 
 def enter() -> None:

@@ -14,7 +14,7 @@ exist for that person: they are on no list, and their pages are not found.
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from ..conf import settings
@@ -44,9 +44,3 @@ def narrowed(
     if len(allowed) == len(settings.aliases):
         return queryset
     return queryset.filter(**{f"{lookup}__in": allowed})
-
-
-def account_lookup(model: type[Model]) -> str:
-    """The way from a row of one of the app's models to its account."""
-    named = {field.name for field in model._meta.get_fields()}
-    return "account" if "account" in named else "template__account"

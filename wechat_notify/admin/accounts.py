@@ -1,5 +1,6 @@
 """Accounts are settings, not rows: choosing one in a form, and logging what was done to one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -8,13 +9,12 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Field
 from django.http import HttpRequest
 
-from ..conf import settings
+from .access import allowed_accounts
 from .base import BaseAdmin
 
 
-def account_field(label: Any, help_text: Any = "") -> forms.ChoiceField:
-    """A form field that offers the configured aliases."""
-    aliases = settings.aliases
+def account_field(label: Any, aliases: Sequence[str], help_text: Any = "") -> forms.ChoiceField:
+    """A form field that offers these aliases."""
     return forms.ChoiceField(
         label=label,
         help_text=help_text,
@@ -37,11 +37,12 @@ def log_account_change(
 
 
 class AccountChoicesMixin(BaseAdmin):
-    """Offers the configured aliases where a row is made."""
+    """Offers the aliases that are allowed where a row is made."""
 
     def formfield_for_dbfield(
         self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
         if db_field.name == "account":
-            return account_field(db_field.verbose_name, db_field.help_text)
+            aliases = allowed_accounts(self.admin_site, request)
+            return account_field(db_field.verbose_name, aliases, db_field.help_text)
         return super().formfield_for_dbfield(db_field, request, **kwargs)

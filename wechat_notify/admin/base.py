@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from ..wechat.errors import Words
+from .access import narrowed
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -28,7 +30,12 @@ class Button:
 
 
 class BaseAdmin(_ModelAdmin):
-    """Style, buttons, and openids kept from those who may not see them."""
+    """Style, buttons, rows of allowed accounts only, and openids kept from those who may not see
+    them.
+    """
+
+    account_lookup = "account"
+    """The way from a row to the alias of its account."""
 
     change_list_template = "wechat_notify/admin/change_list.html"
     change_form_template = "wechat_notify/admin/change_form.html"
@@ -37,6 +44,11 @@ class BaseAdmin(_ModelAdmin):
 
     class Media:
         css = {"all": ("wechat_notify/card.css", "wechat_notify/admin.css")}
+        js = ("wechat_notify/admin.js",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        return narrowed(self.admin_site, request, rows, self.account_lookup)
 
     def list_buttons(self, request: HttpRequest) -> list[Button]:
         """Buttons of the list page, for this user."""
@@ -51,13 +63,17 @@ class BaseAdmin(_ModelAdmin):
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
         return reverse(name, args=args, current_app=self.admin_site.name)
 
-    def find(self, request: HttpRequest, object_id: str, permission: str) -> Any:
-        """The object, for somebody who may see it and has ``permission`` besides.
+    def require(self, request: HttpRequest, *permissions: str) -> None:
+        """Raises ``PermissionDenied`` unless this user may see the model and has these besides."""
+        if not (self.has_view_permission(request) and request.user.has_perms(permissions)):
+            raise PermissionDenied
+
+    def find(self, request: HttpRequest, object_id: str, *permissions: str) -> Any:
+        """The object, for somebody who may see it and has ``permissions`` besides.
 
         Raises ``PermissionDenied`` or ``Http404``.
         """
-        if not (self.has_view_permission(request) and request.user.has_perm(permission)):
-            raise PermissionDenied
+        self.require(request, *permissions)
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
             raise Http404

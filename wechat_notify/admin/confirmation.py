@@ -7,16 +7,15 @@ changes nothing.
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from django import forms
 from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 
 from ..conf import settings
 from ..wechat.errors import Words
 from .base import BaseAdmin
+from .pages import admin_page
 
 REMEMBERED_SECONDS = 24 * 3600
 TOKEN_BYTES = 16
@@ -46,16 +45,15 @@ class Confirmation:
 
 def ask(model_admin: BaseAdmin, request: HttpRequest, confirmation: Confirmation) -> HttpResponse:
     """The page with the question. It changes nothing."""
-    context: dict[str, Any] = {
-        **model_admin.admin_site.each_context(request),
-        "title": confirmation.title,
-        "opts": model_admin.opts,
-        "list_url": model_admin.url("changelist"),
-        "confirmation": confirmation,
-        "once": secrets.token_hex(TOKEN_BYTES) if confirmation.once else "",
-    }
-    request.current_app = model_admin.admin_site.name
-    return TemplateResponse(request, "wechat_notify/admin/confirm.html", context)
+    once = secrets.token_hex(TOKEN_BYTES) if confirmation.once else ""
+    return admin_page(
+        model_admin,
+        request,
+        "confirm.html",
+        title=confirmation.title,
+        confirmation=confirmation,
+        once=once,
+    )
 
 
 def is_confirmed(request: HttpRequest) -> bool:

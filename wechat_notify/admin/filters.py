@@ -8,21 +8,21 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import settings
 from ..models import MessageTemplate, Notification, OpenIDBinding
+from .access import allowed_accounts, narrowed
 
 Choices = Iterable[tuple[str, Any]]
 
 
 class AccountFilter(admin.SimpleListFilter):
-    """By account: the configured ones, without asking the database which there are."""
+    """By account: the allowed ones, without asking the database which there are."""
 
     title = _("account")
     parameter_name = "account"
     lookup = "account"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [(alias, alias) for alias in settings.aliases]
+        return [(alias, alias) for alias in allowed_accounts(model_admin.admin_site, request)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(**{self.lookup: self.value()}) if self.value() else queryset
@@ -48,6 +48,19 @@ class ErrcodeFilter(admin.SimpleListFilter):
         if self.value() == "yes":
             return queryset.exclude(without)
         return queryset.filter(without) if self.value() == "no" else queryset
+
+
+class TemplateFilter(admin.RelatedFieldListFilter):
+    """By template, those of allowed accounts."""
+
+    def field_choices(
+        self, field: Any, request: HttpRequest, model_admin: Any
+    ) -> list[tuple[str, str]]:
+        every = MessageTemplate.objects.order_by("account", "name")
+        return [
+            (str(template.pk), str(template))
+            for template in narrowed(model_admin.admin_site, request, every)
+        ]
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -83,11 +96,14 @@ class ChosenFilter(admin.SimpleListFilter):
     """
 
     chosen: type[Model]
+    account_lookup = "account"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         value = self.value()
         if value is None:
             return []
+        every = self.chosen._default_manager.all()
+        self._allowed = narrowed(model_admin.admin_site, request, every, self.account_lookup)
         found = self._queryset(value).first()
         return [(value, str(found) if found is not None else value)]
 
@@ -97,14 +113,14 @@ class ChosenFilter(admin.SimpleListFilter):
         return queryset.filter(**{f"{self.parameter_name}__in": chosen})
 
     def _queryset(self, value: str) -> QuerySet[Any]:
-        every = self.chosen._default_manager.all()
-        return every.filter(pk=value) if value.isdecimal() else every.none()
+        return self._allowed.filter(pk=value) if value.isdecimal() else self._allowed.none()
 
 
 class NotificationFilter(ChosenFilter):
     title = _("notification")
     parameter_name = "notification"
     chosen = Notification
+    account_lookup = "template__account"
 
 
 class BindingFilter(ChosenFilter):

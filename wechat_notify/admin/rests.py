@@ -5,17 +5,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.formats import date_format, time_format
 from django.utils.translation import gettext as _
 
-from ..conf import settings
 from ..delivery.breaker import Breaker, Rest
 from ..services import resume_account
 from ..wechat.errors import refused_ip
+from .access import allowed_accounts
 from .accounts import log_account_change
 from .base import BaseAdmin
 from .confirmation import Confirmation, ask, is_confirmed
@@ -76,7 +75,8 @@ class RestsMixin(BaseAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        found = [why_at_rest(account) for account in settings.aliases]
+        allowed = allowed_accounts(self.admin_site, request)
+        found = [why_at_rest(account) for account in allowed]
         rests = [self._for_user(rest, request) for rest in found if rest is not None]
         return super().changelist_view(request, {"rests": rests, **(extra_context or {})})
 
@@ -86,9 +86,8 @@ class RestsMixin(BaseAdmin):
         return AccountRest(rest.account, rest.heading, rest.reason, url)
 
     def _try_again_view(self, request: HttpRequest, account: str) -> HttpResponse:
-        if not (self.has_view_permission(request) and request.user.has_perm(PERMISSION)):
-            raise PermissionDenied
-        if account not in settings.aliases:
+        self.require(request, PERMISSION)
+        if account not in allowed_accounts(self.admin_site, request):
             raise Http404
         back = self.url("changelist")
         rest = why_at_rest(account)

@@ -1,8 +1,10 @@
 """The sync button of the template list: choose an account, confirm, and see what changed."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
@@ -11,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from ..exceptions import ConfigurationError, WeChatNotifyError
 from ..services import sync_templates
 from ..template_sync import SyncReport
+from .access import allowed_accounts
 from .accounts import account_field, log_account_change
 from .base import BaseAdmin, Button
 from .confirmation import Confirmation, ask, is_confirmed
@@ -20,9 +23,9 @@ TITLE = gettext_lazy("Sync with WeChat")
 
 
 class AccountForm(forms.Form):
-    def __init__(self, data: object = None) -> None:
-        super().__init__(data)  # type: ignore[arg-type]
-        self.fields["account"] = account_field(_("Account"))
+    def __init__(self, aliases: Sequence[str], data: Any = None) -> None:
+        super().__init__(data)
+        self.fields["account"] = account_field(_("Account"), aliases)
 
 
 class SyncMixin(BaseAdmin):
@@ -36,10 +39,10 @@ class SyncMixin(BaseAdmin):
         return own + super().list_buttons(request)
 
     def _sync_view(self, request: HttpRequest) -> HttpResponse:
-        if not (self.has_view_permission(request) and request.user.has_perm(PERMISSION)):
-            raise PermissionDenied
+        self.require(request, PERMISSION)
         back = self.url("changelist")
-        form = AccountForm(request.POST) if is_confirmed(request) else AccountForm()
+        aliases = allowed_accounts(self.admin_site, request)
+        form = AccountForm(aliases, request.POST if is_confirmed(request) else None)
         if not form.is_valid():
             return ask(self, request, _question(form, back))
         self._sync(request, form.cleaned_data["account"])

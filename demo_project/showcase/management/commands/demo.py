@@ -1,6 +1,7 @@
 """``manage.py demo``: the site, a fake WeChat, and one message on its way from a saved row."""
 
 import copy
+import secrets
 import threading
 from argparse import ArgumentParser
 from collections import Counter
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.test.utils import override_settings
+from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -42,7 +44,11 @@ class Command(BaseCommand):
             raise CommandError("The demo creates logins that everybody knows: it needs DEBUG=on.")
         with (
             translation.override(settings.LANGUAGE_CODE),
-            Sandbox(users=cast.followers(), account_name=cast.HERE) as wechat,
+            Sandbox(
+                users=cast.followers(),
+                account_name=cast.HERE,
+                callback_token=secrets.token_hex(16),
+            ) as wechat,
             Site(options["port"]) as site,
             override_settings(WECHAT_NOTIFY=_towards(wechat, site)),
         ):
@@ -65,6 +71,9 @@ class Command(BaseCommand):
         notification = Notification.objects.get(key=f"leave-{leave.pk}")
         self.stdout.write("\n" + report.send_log(notification) + "\n\n")
         _require_arrival(leave, wechat)
+        # From here on the fake WeChat tells the site who scanned what, and what arrived.
+        callback = reverse("wechat_notify:callback", args=[DEFAULT_ACCOUNT])
+        wechat.account.callback_url = site.url + callback
         self._addresses(leave, wechat, site)
 
     def _addresses(self, leave: Leave, wechat: Sandbox, site: Site) -> None:
@@ -72,6 +81,7 @@ class Command(BaseCommand):
             (_("Phones"), f"{wechat.url}/", _("what arrived in WeChat")),
             (_("Site"), f"{site.url}/", f"{cast.APPLICANT.username} / {cast.PASSWORD}"),
             (_("Request"), site.url + leave.get_absolute_url(), f"wang / {cast.PASSWORD}"),
+            (_("Profile"), site.url + reverse("profile:profile"), f"zhao / {cast.PASSWORD}"),
             (_("Admin"), f"{site.url}/admin/", f"{cast.ADMIN} / {cast.PASSWORD}"),
         ]
         widths = [max(map(report.width, column)) for column in zip(*rows, strict=True)]
@@ -97,6 +107,7 @@ def _towards(wechat: Sandbox, site: Site) -> dict[str, Any]:
         "APP_SECRET": wechat.app_secret,
         "API_BASE": wechat.url,
         "AUTHORIZE_BASE": wechat.url,
+        "CALLBACK_TOKEN": wechat.account.callback_token,
     }
     wanted["DISPATCHER"] = "wechat_notify.delivery.dispatch.InlineDispatcher"
     wanted["SITE_URL"] = site.url

@@ -1,0 +1,40 @@
+"""One receipt for every message of a big push, all at once: none lost, none on a wrong row."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.storm import Site, blow
+
+RECEIPTS = 5_000
+CONNECTIONS = 16
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    running = Site(tmp_path)
+    yield running
+    running.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_storm_of_receipts(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """5,000 over 16 connections: all answered success, every row right."""
+    assert site.ask(f"rows {RECEIPTS}")["sent"] == RECEIPTS
+    weather = blow(site.port, RECEIPTS, CONNECTIONS)
+    assert weather.answers == {b"success": RECEIPTS}
+    site.ask("settle")
+    failed = RECEIPTS // 3
+    assert site.ask("counts") == {
+        "delivered": RECEIPTS - failed,
+        "undelivered": failed,
+        "receipts": RECEIPTS,
+        "wrong": 0,
+    }
+    with capsys.disabled():
+        print(  # noqa: T201 - for whoever watches; figures to rely on are the benchmark's
+            f"\n{RECEIPTS / weather.took:.0f} receipts/s, p50 {weather.percentile(0.5):.1f} ms, "
+            f"p99 {weather.percentile(0.99):.1f} ms"
+        )
