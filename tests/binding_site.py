@@ -20,8 +20,8 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-PROFILE = """{% load wechat_notify %}<!doctype html><html lang="zh-Hans"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>我的</title></head>
+PROFILE = """{% load wechat_notify %}<!doctype html><html lang="zh-Hans"><head>
+<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>我的</title></head>
 <body><h1>{{ user.username }}</h1>{% wechat_bind_button %}</body></html>"""
 
 

@@ -1,7 +1,7 @@
 """A site in a process of its own, behind Django's own threaded server, for storms of receipts.
 
 It prints its port, then reads commands from stdin and answers each with a line of JSON:
-``rows N`` writes N accepted messages, each with its msgid, to people who get ten each;
+``rows N`` writes N accepted messages, each with its msgid, each to somebody;
 ``settle`` joins what is left; ``counts`` says how many rows have which status.
 """
 
@@ -20,11 +20,10 @@ from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from tests.factories import make_template, openid  # noqa: E402
+from tests.factories import make_template  # noqa: E402
+from tests.storm import addressee  # noqa: E402
 from wechat_notify.delivery.receipts import settle  # noqa: E402
 from wechat_notify.models import Notification, Receipt, SendLog  # noqa: E402
-
-PER_PERSON = 10
 
 
 class Handler(WSGIRequestHandler):
@@ -39,7 +38,7 @@ def rows(count: str) -> Any:
         SendLog(
             notification=notification,
             account="default",
-            openid=openid(number // PER_PERSON),
+            openid=addressee(number),
             msgid=number,
             status=SendLog.Status.SENT,
             sent_at=sent_at,

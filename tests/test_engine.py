@@ -638,6 +638,36 @@ def test_send_at_expires_at_cancel_pause_and_resume(
     assert list(wechat.counts) == [openid(4)]
 
 
+def test_what_comes_back_from_an_attempt_is_still_called_off_or_held(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """Cancelled or paused while in flight and then answered "busy": no second attempt."""
+    called_off, held = queue([openid(1)]), queue([openid(2)])
+    wechat.fail(-1, times=2)
+    engine.deliver()
+    SendLog.objects.update(status=Status.SENDING)  # as they stood when the person pressed the button
+    cancel(called_off)
+    pause(held)
+    SendLog.objects.update(status=Status.PENDING, due_at=timezone.now())
+    engine.deliver()
+    assert not wechat.messages
+    assert statuses(called_off) == {"cancelled": 1}
+    assert statuses(held) == {"pending": 1}
+    assert held.logs.get().due_at is None
+
+
+def test_a_probe_that_is_not_sent_leaves_the_next_one_its_turn(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """Expired rows at the head of the queue must not cost a minute each."""
+    late, fine = queue([openid(1)]), queue([openid(2)])
+    Notification.objects.filter(pk=late.pk).update(expires_at=timezone.now())
+    end_rest_period(Breaker("default").trip(45011, ""))
+    engine.deliver()
+    assert statuses(late) == {"expired": 1}
+    assert statuses(fine) == {"sent": 1}
+
+
 def test_rate_holds_for_all_rows_of_an_account(
     wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
 ) -> None:

@@ -145,6 +145,8 @@ def resend(logs: SendLog | Iterable[SendLog], *, created_by: Any = None) -> Quer
         ids = set(chosen.order_by().values_list("notification_id", flat=True))
         olds = Notification.objects.filter(pk__in=ids).select_related("template").order_by("pk")
         news = [_resend_as_new(old, chosen.filter(notification=old), created_by) for old in olds]
+    if news:
+        _dispatch_on_commit(get_dispatcher(), *news)
     return SendLog.objects.filter(notification__in=news).order_by("pk")
 
 
@@ -156,6 +158,11 @@ def cancel(notification: Notification) -> int:
     """
     waiting = notification.logs.filter(status=Status.PENDING)
     with transaction.atomic(using=database().alias):
+        # The mark is for rows in flight that come back to be tried again.
+        Notification.objects.filter(pk=notification.pk, cancelled_at__isnull=True).update(
+            cancelled_at=timezone.now()
+        )
+        notification.refresh_from_db(fields=["cancelled_at"])
         in_doubt = waiting.filter(in_doubt_since__isnull=False)
         in_doubt.update(status=Status.UNCERTAIN, due_at=None)
         return waiting.update(status=Status.CANCELLED, due_at=None)
@@ -193,13 +200,15 @@ def resume_template(template: MessageTemplate) -> int:
         template.paused_at, template.pause_errcode = None, None
         template.save(update_fields=["paused_at", "pause_errcode"])
         parked = SendLog.objects.waiting().filter(due_at__isnull=True)
-        held = Notification.objects.filter(
-            template=template, paused_at__isnull=True, pk__in=parked.values("notification_id")
+        held = list(
+            Notification.objects.filter(
+                template=template, paused_at__isnull=True, pk__in=parked.values("notification_id")
+            )
         )
         for notification in held:
             notification.template = template
             freed += _unpark(notification)
-            _dispatch_on_commit(dispatcher, notification)
+        _dispatch_on_commit(dispatcher, *held)
     return freed
 
 
@@ -209,8 +218,7 @@ def resume_account(account: str) -> None:
     Breaker(account).clear()
     due = SendLog.objects.waiting().filter(account=account, due_at__lte=timezone.now())
     held = Notification.objects.filter(pk__in=due.values("notification_id"))
-    for notification in held.select_related("template").order_by("pk"):
-        _dispatch_on_commit(dispatcher, notification)
+    _dispatch_on_commit(dispatcher, *held.select_related("template").order_by("pk"))
 
 
 # -- pieces -----------------------------------------------------------------------------------
@@ -304,9 +312,9 @@ def _save_once(notification: Notification) -> Notification | None:
     return None
 
 
-def _dispatch_on_commit(dispatcher: BaseDispatcher, notification: Notification) -> None:
+def _dispatch_on_commit(dispatcher: BaseDispatcher, *notifications: Notification) -> None:
     def dispatch() -> None:  # a partial has no name for Django to log when it fails
-        dispatcher.dispatch(notification)
+        dispatcher.dispatch_all(notifications)
 
     # robust: a broker that is down must not fail the request whose rows are already safe.
     transaction.on_commit(dispatch, using=database().alias, robust=True)
@@ -322,7 +330,7 @@ def _final_rows(logs: SendLog | Iterable[SendLog]) -> QuerySet[SendLog]:
 
 def _resend_as_new(old: Notification, logs: QuerySet[SendLog], created_by: Any) -> Notification:
     template = _find_template(old.template, None)
-    dispatcher = _ready_to_send(template.account)
+    _ready_to_send(template.account)
     new = Notification.objects.create(
         template=template,
         data=old.data,
@@ -332,7 +340,6 @@ def _resend_as_new(old: Notification, logs: QuerySet[SendLog], created_by: Any) 
         created_by=created_by,
     )
     enqueue.insert(new, _rows_again(old, logs))
-    _dispatch_on_commit(dispatcher, new)
     return new
 
 

@@ -120,7 +120,8 @@ def delete_template(template: MessageTemplate) -> None:
 
 
 def _miss(template: MessageTemplate, now: datetime, report: SyncReport) -> None:
-    if template.synced_at is None or not template.is_active:
+    known_missing = template.missing_since is not None  # whoever switched it on again knows better
+    if template.synced_at is None or not template.is_active or known_missing:
         report.unchanged.append(template)
         return
     template.is_active = False

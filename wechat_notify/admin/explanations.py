@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..conf import settings
-from ..models import MessageTemplate, SendLog
+from ..models import MessageTemplate, Notification, SendLog
+from ..statistics import USER_BLOCK, Cause
 from ..wechat.errors import describe
 from .rests import why_at_rest
 
@@ -69,26 +70,48 @@ def _meaning(log: SendLog) -> Iterator[str]:
 
 def _undelivered(receipt: str) -> str:
     # "failed:user block" when the person refuses, anything else for other reasons (WECHAT.md 4).
-    if "user block" in receipt:
+    if USER_BLOCK in receipt:
         return _("WeChat did not deliver it: the person refuses messages of this account.")
     return _("WeChat accepted the message and did not deliver it. It can be resent.")
 
 
 def _waits_for(log: SendLog) -> Iterator[str]:
     """What a waiting message waits for, as far as it can be known."""
-    brakes = list(_brakes(log))
-    yield from brakes
+    held = list(brakes(log.notification))
+    yield from held
     if log.due_at is not None and log.due_at > timezone.now():
         when = date_format(timezone.localtime(log.due_at), "DATETIME_FORMAT")
         yield _("It is due at %(time)s.") % {"time": when}
-    elif not brakes:
+    elif not held:
         yield _("It is due and waits for a worker (manage.py wechat_deliver).")
 
 
-def _brakes(log: SendLog) -> Iterator[str]:
-    if log.notification.paused_at is not None:
+def brakes(notification: Notification) -> Iterator[str]:
+    """What keeps the waiting messages of a notification from going out."""
+    account = notification.template.account
+    if notification.paused_at is not None:
         yield _("The notification is paused.")
-    if why := why_paused(log.notification.template):
+    if why := why_paused(notification.template):
         yield _("The template is paused: %(why)s") % {"why": why}
-    if log.account in settings.aliases and (rest := why_at_rest(log.account)) is not None:
+    if account in settings.aliases and (rest := why_at_rest(account)) is not None:
         yield f"{rest.heading} {rest.reason}"
+
+
+def cause_in_words(cause: Cause) -> tuple[str, str]:
+    """Why these messages did not arrive, and what to do about it; either may be empty."""
+    if cause.errcode is not None:
+        info = describe(cause.errcode)
+        return str(info.cause), _step(cause) or str(info.next_step)
+    if cause.status is Status.UNDELIVERED:
+        return _undelivered(cause.words), ""
+    meaning = str(MEANINGS.get(cause.status, ""))
+    return (_(cause.words) if cause.words else meaning), _step(cause)
+
+
+def _step(cause: Cause) -> str:
+    """The next step where it follows from the status rather than from an errcode."""
+    if cause.status is Status.UNCERTAIN:
+        return _("It may have arrived: no usable answer came back. Ask the person, then resend it.")
+    if cause.can_be_resent:
+        return _("It was tried as often as the settings allow. It can be resent.")
+    return ""

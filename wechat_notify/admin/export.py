@@ -88,8 +88,7 @@ def _cells(log: SendLog, *, whole: bool) -> list[Any]:
         log.get_status_display(),
         reason(log),
         "" if log.errcode is None else log.errcode,
-        # As text a spreadsheet would keep it; as a number it loses the last digits past the 15th.
-        "" if log.msgid is None else f"'{log.msgid}",
+        "" if log.msgid is None else log.msgid,
         log.rid,
         log.attempts,
         _moment(log.sent_at),

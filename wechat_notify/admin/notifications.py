@@ -7,7 +7,6 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Count
 from django.http import HttpRequest
-from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -17,9 +16,11 @@ from .. import services
 from ..models import Notification, SendLog
 from .badges import TONES, badge
 from .base import ReadOnlyMixin
-from .filters import TemplateAccountFilter
+from .export import ExportMixin
+from .filters import TemplateAccountFilter, TemplateFilter
 from .links import link, list_url, object_link
 from .previews import notification_card
+from .progress import ProgressMixin
 from .rests import RestsMixin
 from .verbs import Verb, VerbsMixin
 
@@ -96,17 +97,18 @@ class NotificationChangeList(ChangeList):
 
 
 @admin.register(Notification)
-class NotificationAdmin(RestsMixin, VerbsMixin, ReadOnlyMixin):
+class NotificationAdmin(RestsMixin, ExportMixin, VerbsMixin, ProgressMixin, ReadOnlyMixin):
+    account_lookup = "template__account"
     verbs = VERBS
     list_display = ("__str__", "progress", "state", "source", "created_by", "created_at")
-    list_filter = (TemplateAccountFilter, "source", "template", "created_at")
+    list_filter = (TemplateAccountFilter, "source", ("template", TemplateFilter), "created_at")
     list_select_related = ("template", "created_by")
     list_per_page = 50
     search_fields = ("=key", "template__name", "template__title")
     search_help_text = _("A template's name or title, or a whole key")
     ordering = ("-pk",)
     fieldsets = (
-        (None, {"fields": ("template_link", "state", "counts_bar")}),
+        (None, {"fields": ("template_link", "state")}),
         (_("Message"), {"fields": ("card", "url", "miniprogram", "shared_data")}),
         (
             _("Details"),
@@ -123,7 +125,7 @@ class NotificationAdmin(RestsMixin, VerbsMixin, ReadOnlyMixin):
             },
         ),
     )
-    readonly_fields = ("template_link", "state", "counts_bar", "card", "shared_data")
+    readonly_fields = ("template_link", "state", "card", "shared_data")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NotificationChangeList
@@ -150,36 +152,12 @@ class NotificationAdmin(RestsMixin, VerbsMixin, ReadOnlyMixin):
     def template_link(self, obj: Notification) -> SafeString:
         return object_link(self.admin_site, obj.template)
 
-    @admin.display(description=_("recipients"))
-    def counts_bar(self, obj: Notification) -> SafeString:
-        counts = {status: count for status, count in obj.counts.items() if count}
-        total = sum(counts.values())
-        parts, start = [], 0.0
-        for status, count in counts.items():
-            width = 100 * count / total
-            parts.append(
-                {
-                    "label": Status(status).label,
-                    "tone": TONES[Status(status)],
-                    "count": count,
-                    "start": f"{start:.3f}",
-                    "width": f"{width:.3f}",
-                    "url": self._log_url(obj, status__exact=status),
-                }
-            )
-            start += width
-        context = {"parts": parts, "total": total, "url": self._log_url(obj)}
-        return render_to_string("wechat_notify/admin/counts.html", context)
-
-    def _log_url(self, obj: Notification, **filters: str) -> str:
-        return list_url(self.admin_site, SendLog, notification=obj.pk, **filters)
-
     @admin.display(description=_("card"))
     def card(self, obj: Notification) -> SafeString:
         if obj.data:
             return notification_card(obj)
         each = _("It differs for each recipient: see the send log.")
-        return link(self._log_url(obj), each)
+        return link(list_url(self.admin_site, SendLog, notification=obj.pk), each)
 
     @admin.display(description=_("data"))
     def shared_data(self, obj: Notification) -> SafeString:

@@ -26,6 +26,7 @@ from .rests import why_at_rest
 
 Status = SendLog.Status
 
+RESEND = "wechat_notify.resend_sendlog"
 NAMED = 20
 LINKED = 5
 

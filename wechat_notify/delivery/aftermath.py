@@ -93,6 +93,4 @@ def _tell(status: Status, claimed_at: datetime, pks: list[int]) -> None:
         pk__in=pks, status=status, claimed_at=claimed_at
     )
     for log in logs.select_related("notification__template", "user", "binding"):
-        for receiver, error in SIGNALS[status].send_robust(SendLog, log=log):
-            if isinstance(error, Exception):
-                logger.error("A receiver failed: %r", receiver, exc_info=error)
+        SIGNALS[status].send_robust(SendLog, log=log)

@@ -65,7 +65,7 @@ def link_problems(url: Any, miniprogram: Any) -> list[Problem]:
     length = Notification._meta.get_field("url").max_length or 0
     if not isinstance(url, str):
         problems.append(Problem("url", _("must be a text"), url))
-    elif len(url) > length:
+    elif len(url) > length - len(settings.SITE_URL):
         problems.append(Problem("url", _("is longer than %d characters") % length, url))
     elif _scheme(url) not in ("", "http", "https"):
         problems.append(Problem("url", _("must start with http:// or https://"), url))

@@ -7,6 +7,8 @@ rows are the truth: a task or a broker that is lost loses no message, because an
 
 import logging
 import threading
+import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any, ClassVar
@@ -51,6 +53,11 @@ class BaseDispatcher:
         """
         raise NotImplementedError
 
+    def dispatch_all(self, notifications: Sequence[Notification]) -> None:
+        """The same for several at once, such as those that a resend has made."""
+        for notification in notifications:
+            self.dispatch(notification)
+
 
 class WorkerDispatcher(BaseDispatcher):
     """Does nothing: ``wechat_deliver --watch`` workers find the rows."""
@@ -69,16 +76,24 @@ class InlineDispatcher(BaseDispatcher):
     """
 
     def dispatch(self, notification: Notification) -> None:
-        limit = settings.INLINE_LIMIT
-        deliver_within(
-            None if limit is None else INLINE_SECONDS,
-            account=notification.template.account,
-            notification_id=notification.pk,
-            limit=limit,
-        )
-        moment = next_due(notification)
-        if moment is not None:
-            _tell_who_waits(notification, moment)
+        self.dispatch_all([notification])
+
+    def dispatch_all(self, notifications: Sequence[Notification]) -> None:
+        left = settings.INLINE_LIMIT
+        ends = None if left is None else time.monotonic() + INLINE_SECONDS
+        for notification in notifications:
+            seconds = None if ends is None else max(0.0, ends - time.monotonic())
+            if left != 0 and seconds != 0:
+                report = deliver_within(
+                    seconds,
+                    account=notification.template.account,
+                    notification_id=notification.pk,
+                    limit=left,
+                )
+                left = None if left is None else max(0, left - report.handled)
+            moment = next_due(notification)
+            if moment is not None:
+                _tell_who_waits(notification, moment)
 
 
 class QueueDispatcher(BaseDispatcher):

@@ -207,11 +207,18 @@ class _Run:
             shared = self._shared[row.notification_id]
             if shared.template_paused:
                 self._paused_templates.add(shared.template_pk)
-            decision = policy.before_sending(row.doubt, shared.expires_at, now=now)
+            decision = policy.before_sending(
+                row.doubt,
+                shared.expires_at,
+                now=now,
+                paused=shared.paused,
+                cancelled=shared.cancelled,
+            )
             if decision is None:
                 jobs.append(_Job(row, lane))
             else:
                 self._unwritten.append((_result(row, decision, None), decision))
+                lane.unsent()
         self._pool.submit(jobs)
 
     def _wait_for_rate(self) -> bool:
@@ -245,15 +252,18 @@ class _Run:
             decision = Decision(
                 Status.PENDING, due_at=None if parked else now, doubt=row.doubt, attempted=False
             )
+            self._unwritten.append((_result(row, decision, result), decision))
+            job.lane.unsent()
         else:
             attempt = Attempt(row.attempts, row.claimed_at, row.doubt)
             decision = policy.decide(result, attempt, now=now, max_attempts=self._max_attempts)
+            # Noted before anything that could fail: what is known must be written down.
+            self._unwritten.append((_result(row, decision, result), decision))
             self._aftermath.add(row, template_pk, decision, result)
             if decision.pauses_account:
                 job.lane.rest(result)
             else:
                 job.lane.answered(result)
-        self._unwritten.append((_result(row, decision, result), decision))
 
     def _flush(self) -> None:
         """Write what is known, then what follows from it."""

@@ -49,8 +49,8 @@ class Lane:
         """Whether the backend can be built. A wrong setting stops this account, not the others."""
         try:
             return self.backend is not None
-        except ConfigurationError:
-            logger.exception("Account %r cannot send.", self.alias)
+        except ConfigurationError as error:
+            logger.error("Account %r cannot send: %s", self.alias, error)
             self.at_rest.set()
             return False
 
@@ -97,6 +97,12 @@ class Lane:
             logger.warning(
                 "Account %r rests until %s: errcode %s.", self.alias, rest.until, rest.errcode
             )
+
+    def unsent(self) -> None:
+        """A claimed row was not sent after all: if it was the probe, another one may be tried."""
+        if self.probing:
+            self.probing = False
+            self._breaker.release_probe()
 
     def answered(self, result: SendResult) -> None:
         """Any other outcome: while probing, an answer from WeChat ends the rest."""

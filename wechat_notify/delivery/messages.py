@@ -25,6 +25,8 @@ class Shared:
     miniprogram: MiniProgram | None
     expires_at: datetime | None
     created_at: datetime
+    paused: bool
+    cancelled: bool
     template_paused: bool
 
 
@@ -35,11 +37,8 @@ class SharedContents:
         self._known: OrderedDict[int, Shared] = OrderedDict()
 
     def load(self, notification_ids: Iterable[int]) -> None:
-        """Fetch the unknown ones in one query."""
-        missing = set(notification_ids) - self._known.keys()
-        if not missing:
-            return
-        rows = Notification.objects.using(database().alias).filter(pk__in=missing)
+        """Fetch them in one query, those known already too: they may be paused by now."""
+        rows = Notification.objects.using(database().alias).filter(pk__in=set(notification_ids))
         for row in rows.select_related("template"):
             self._known[row.pk] = Shared(
                 template_pk=row.template_id,
@@ -49,6 +48,8 @@ class SharedContents:
                 miniprogram=row.miniprogram,
                 expires_at=row.expires_at,
                 created_at=row.created_at,
+                paused=row.paused_at is not None,
+                cancelled=row.cancelled_at is not None,
                 template_paused=row.template.paused_at is not None,
             )
 

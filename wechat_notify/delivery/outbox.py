@@ -170,10 +170,13 @@ def _claim_locking(
     with transaction.atomic(using=connection.alias):
         locked = due.select_for_update(skip_locked=skip).order_by("due_at", "pk")
         pks = list(locked.values_list("pk", flat=True)[:limit])
-        SendLog.objects.using(connection.alias).filter(pk__in=pks).update(
+        # Where the database has no row locks, another worker may have been faster.
+        chosen = SendLog.objects.using(connection.alias).filter(pk__in=pks)
+        chosen.filter(status=Status.PENDING).update(
             status=Status.SENDING, claimed_at=now, attempts=F("attempts") + 1
         )
-    return pks
+        mine = chosen.filter(status=Status.SENDING, claimed_at=now)
+        return list(mine.values_list("pk", flat=True))
 
 
 def requeue_abandoned(account: str, *, now: datetime, lease: float, window: timedelta) -> int:

@@ -5,7 +5,7 @@ row, its binding, its template and its account.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..models import SendLog
@@ -72,23 +72,21 @@ def decide(result: SendResult, attempt: Attempt, *, now: datetime, max_attempts:
 
 
 def _refused(info: ErrorInfo, attempt: Attempt, now: datetime, max_attempts: int) -> Decision:
-    treatment = info.treatment
-    if treatment is Treatment.RETRY:
+    if info.treatment is Treatment.RETRY:
         return _retry(attempt, attempt.doubt, now, max_attempts)
-    if treatment is Treatment.LATER:
+    if info.treatment is Treatment.LATER:
         return _later(attempt, now, max_attempts)
-    if treatment is Treatment.DUPLICATE:
+    waits = Decision(Status.PENDING, doubt=attempt.doubt, attempted=False)
+    decisions = {
         # WeChat already has it, under a msgid that we were not told.
-        return Decision(Status.UNCERTAIN, doubt=attempt.doubt or attempt.started_at)
-    if treatment is Treatment.TEMPLATE:
-        return Decision(Status.PENDING, doubt=attempt.doubt, attempted=False, pauses_template=True)
-    if treatment is Treatment.TEMPLATE_GONE:
-        return Decision(Status.FAILED, pauses_template=True)
-    if treatment in (Treatment.ACCOUNT, Treatment.TOKEN):
-        return Decision(
-            Status.PENDING, due_at=now, doubt=attempt.doubt, attempted=False, pauses_account=True
-        )
-    return Decision(Status.FAILED, unreachable=treatment is Treatment.PERSON)
+        Treatment.DUPLICATE: Decision(Status.UNCERTAIN, doubt=attempt.doubt or attempt.started_at),
+        Treatment.TEMPLATE: replace(waits, pauses_template=True),
+        Treatment.TEMPLATE_GONE: Decision(Status.FAILED, pauses_template=True),
+        Treatment.ACCOUNT: replace(waits, due_at=now, pauses_account=True),
+        Treatment.TOKEN: replace(waits, due_at=now, pauses_account=True),
+        Treatment.PERSON: Decision(Status.FAILED, unreachable=True),
+    }
+    return decisions.get(info.treatment, Decision(Status.FAILED))
 
 
 def _retry(attempt: Attempt, doubt: datetime | None, now: datetime, max_attempts: int) -> Decision:
@@ -128,16 +126,31 @@ def may_repeat(doubt: datetime | None, when: datetime) -> bool:
 
 
 def before_sending(
-    doubt: datetime | None, expires_at: datetime | None, *, now: datetime
+    doubt: datetime | None,
+    expires_at: datetime | None,
+    *,
+    now: datetime,
+    paused: bool = False,
+    cancelled: bool = False,
 ) -> Decision | None:
-    """Why a claimed row must not be sent after all; None: send it."""
+    """Why a claimed row must not be sent after all; None: send it.
+
+    A row that was in flight when its notification was paused or called off comes by here before
+    its next attempt.
+    """
+    status = None
     if not may_repeat(doubt, now):
-        return Decision(Status.UNCERTAIN, doubt=doubt, attempted=False)
-    if expires_at is not None and expires_at <= now:
-        # In doubt stays in doubt: an earlier attempt may have arrived in time.
-        status = Status.UNCERTAIN if doubt else Status.EXPIRED
-        return Decision(status, doubt=doubt, attempted=False)
-    return None
+        status = Status.UNCERTAIN
+    elif cancelled:
+        status = Status.CANCELLED
+    elif expires_at is not None and expires_at <= now:
+        status = Status.EXPIRED
+    elif paused:
+        return Decision(Status.PENDING, doubt=doubt, attempted=False)
+    if status is None:
+        return None
+    # In doubt stays in doubt: an earlier attempt may have arrived.
+    return Decision(Status.UNCERTAIN if doubt else status, doubt=doubt, attempted=False)
 
 
 def backoff(number: int) -> float:

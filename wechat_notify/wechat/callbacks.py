@@ -90,9 +90,9 @@ class CallbackLock:
     def open(self, credentials: Credentials, body: bytes, *, now: datetime) -> Opened:
         """Verify, and decrypt where it is encrypted."""
         self.verify(credentials, now=now)
-        encrypted = incoming.read_fields(body).get("Encrypt")
         if not self._ciphers:
             return Opened(body, encrypted=False)
+        encrypted = incoming.read_fields(body).get("Encrypt")
         if not isinstance(encrypted, str) or not encrypted:
             raise CallbackRefused(
                 "The message is not encrypted, though ENCODING_AES_KEY is set: choose the "

@@ -66,6 +66,8 @@ class Command(BaseCommand):
         return users
 
     def _data(self, options: dict[str, Any]) -> Any:
+        if options["json"] is not None and options["fields"]:
+            raise CommandError("Give the data as field=value or as --json, not both.")
         if options["json"] is None:
             return dict(options["fields"])
         try:

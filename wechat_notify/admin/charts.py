@@ -1,0 +1,76 @@
+"""The geometry of the app's charts: numbers in, rectangles out. Templates draw them as SVG."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from ..models import SendLog
+from ..wechat.errors import Words
+from .badges import TONES
+
+Status = SendLog.Status
+
+WIDTH = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rect:
+    """One coloured piece. Coordinates are texts, so that no locale makes a comma of their point."""
+
+    x: str
+    y: str
+    width: str
+    height: str
+    tone: str
+    label: Words
+    count: int
+
+
+def segments(counts: Mapping[str, int], scale: int | None = None) -> list[Rect]:
+    """One bar, 100 wide and 4 high, of a piece for each status; as wide as ``scale`` allows.
+
+    ``scale`` is the number for which the bar is full, else the sum of ``counts``.
+    """
+    full = scale or sum(counts.values())
+    pieces, start = [], 0.0
+    for status in Status:
+        if count := counts.get(status, 0):
+            width = WIDTH * count / full
+            pieces.append(_rect(start, 0, width, 4, status, count))
+            start += width
+    return pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One day: where its column begins, and its pieces, one on top of the other."""
+
+    day: date
+    x: str
+    total: int
+    pieces: list[Rect]
+
+
+COLUMN, GAP, HEIGHT = 18, 4, 160
+
+
+def columns(days: Sequence[tuple[date, Mapping[str, int]]]) -> list[Column]:
+    """A column for each day, 18 wide with 4 between, the highest 160 high; y grows downwards."""
+    most = max((sum(counts.values()) for _day, counts in days), default=0)
+    return [_column(number, day, counts, most) for number, (day, counts) in enumerate(days)]
+
+
+def _column(number: int, day: date, counts: Mapping[str, int], most: int) -> Column:
+    x = number * (COLUMN + GAP)
+    pieces, top = [], float(HEIGHT)
+    for status in Status:
+        if count := counts.get(status, 0):
+            height = HEIGHT * count / most
+            top -= height
+            pieces.append(_rect(x, top, COLUMN, height, status, count))
+    return Column(day, str(x), sum(counts.values()), pieces)
+
+
+def _rect(x: float, y: float, width: float, height: float, status: Status, count: int) -> Rect:
+    place = (f"{number:.3f}" for number in (x, y, width, height))
+    return Rect(*place, tone=TONES[status], label=status.label, count=count)
