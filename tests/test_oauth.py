@@ -8,6 +8,7 @@ from django.core.cache import caches
 
 from tests import factories
 from wechat_notify import binding_requests, oauth_binding
+from wechat_notify.backends.locmem import LocMemBackend
 from wechat_notify.backends.registry import get_backend
 from wechat_notify.binding_requests import Visitor
 from wechat_notify.exceptions import ConfigurationError, TokenError, TransportError, WeChatError
@@ -179,6 +180,22 @@ def test_a_look_up_that_fails_does_not_stop_the_binding(visitor, wechat, code):
     binding = OpenIDBinding.objects.get()
     assert binding.subscribed
     assert binding.follow_changed_at is None
+
+
+class CodesOnly(LocMemBackend):
+    """A third party's backend that can exchange codes and nothing more."""
+
+    supports_oauth = True
+
+    def exchange_code(self, code):
+        return oauth.Authorization(code)
+
+
+def test_a_backend_that_cannot_look_people_up(visitor, configure):
+    """Whoever authorises is bound, and taken for a follower."""
+    configure(default={"BACKEND": "tests.test_oauth.CodesOnly"})
+    assert complete(visitor, begin(visitor), OPENID).result is Result.BOUND
+    assert OpenIDBinding.objects.get().subscribed
 
 
 def test_a_unionid_is_kept(visitor, wechat, code):

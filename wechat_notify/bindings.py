@@ -98,13 +98,15 @@ def _database() -> str:
 def _get_or_create(
     user: Any, openid: str, account: str, **defaults: Any
 ) -> tuple[OpenIDBinding, bool]:
-    locked = OpenIDBinding.objects.select_for_update()
+    # The first look takes no lock: where there is no row yet, MySQL would lock the gap, and two who
+    # bind at the same time would stop each other.
     try:
-        return locked.get_or_create(
+        return OpenIDBinding.objects.get_or_create(
             account=account, openid=openid, defaults={"user": user, **defaults}
         )
     except IntegrityError:
         # Bound by another transaction that this one's snapshot cannot see: a locking read can.
+        locked = OpenIDBinding.objects.select_for_update()
         return locked.get(account=account, openid=openid), False
 
 

@@ -147,7 +147,7 @@ def overview(logs: SendLogQuerySet, days: int) -> Overview:
 def _busiest(counted: Mapping[int, Counter[str]]) -> list[tuple[MessageTemplate, Counts]]:
     templates: Iterable[MessageTemplate] = MessageTemplate.objects.filter(pk__in=counted)
     found = [(template, counted[template.pk]) for template in templates]
-    return sorted(found, key=lambda pair: (-pair[1].total(), pair[0].pk))
+    return sorted(found, key=lambda pair: (-sum(pair[1].values()), pair[0].pk))
 
 
 def _fixed_offset(when: datetime) -> tzinfo:

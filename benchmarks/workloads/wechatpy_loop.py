@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from wechatpy import WeChatClient
+from wechatpy import WeChatClient  # type: ignore[import-untyped]
 
 from ..tasks import (
     APP_ID,

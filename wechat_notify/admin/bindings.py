@@ -16,9 +16,11 @@ from ..models import OpenIDBinding, SendLog
 from ..wechat.errors import describe
 from .accounts import AccountChoicesMixin
 from .base import may_see_openids
-from .filters import AccountFilter
+from .filters import AccountFilter, ReachFilter
 from .links import link, list_url
+from .paging import CappedPaginator
 from .people import about, shown_openid
+from .rechecking import RecheckMixin
 
 
 class BindingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs only
@@ -34,14 +36,17 @@ class BindingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its 
 
 
 @admin.register(OpenIDBinding)
-class OpenIDBindingAdmin(AccountChoicesMixin):
+class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
     """Added and deleted here, never edited: an openid is not moved from one user to another, and
     whether its person follows the account is WeChat's to say.
     """
 
     form = BindingForm
     raw_id_fields = ("user",)
-    list_filter = ("subscribed", "source", AccountFilter, "created_at")
+    paginator = CappedPaginator
+    show_facets = admin.ShowFacets.NEVER
+    actions = ("recheck",)
+    list_filter = (ReachFilter, "source", AccountFilter, "created_at")
     list_select_related = ("user",)
     search_fields = ("openid",)
     search_help_text = _("A name, or a whole openid")

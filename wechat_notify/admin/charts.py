@@ -36,7 +36,7 @@ def segments(counts: Mapping[str, int], scale: int | None = None) -> list[Rect]:
     for status in Status:
         if count := counts.get(status, 0):
             width = WIDTH * count / full
-            pieces.append(_rect(start, 0, width, 4, status, count))
+            pieces.append(_rect((start, 0, width, 4), status, count))
             start += width
     return pieces
 
@@ -67,10 +67,11 @@ def _column(number: int, day: date, counts: Mapping[str, int], most: int) -> Col
         if count := counts.get(status, 0):
             height = HEIGHT * count / most
             top -= height
-            pieces.append(_rect(x, top, COLUMN, height, status, count))
+            pieces.append(_rect((x, top, COLUMN, height), status, count))
     return Column(day, str(x), sum(counts.values()), pieces)
 
 
-def _rect(x: float, y: float, width: float, height: float, status: Status, count: int) -> Rect:
-    place = (f"{number:.3f}" for number in (x, y, width, height))
-    return Rect(*place, tone=TONES[status], label=status.label, count=count)
+def _rect(place: tuple[float, float, float, float], status: Status, count: int) -> Rect:
+    """A piece at ``place``: x, y, width, height."""
+    x, y, width, height = (f"{number:.3f}" for number in place)
+    return Rect(x, y, width, height, tone=TONES[status], label=status.label, count=count)

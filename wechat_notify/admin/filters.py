@@ -1,14 +1,16 @@
 """List filters that stay cheap on a large send log."""
 
+import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from ..models import MessageTemplate, Notification, OpenIDBinding
+from ..models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from ..wechat.errors import describe
 from .access import allowed_accounts, narrowed
 
 Choices = Iterable[tuple[str, Any]]
@@ -35,19 +37,36 @@ class TemplateAccountFilter(AccountFilter):
 
 
 class ErrcodeFilter(admin.SimpleListFilter):
-    """Whether WeChat answered with an error."""
+    """Whether WeChat answered with an error, and with which: those of the newest failures."""
 
     title = _("error code")
     parameter_name = "error"
+    LOOKED_AT = 1000
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
-        return [("yes", _("With an error code")), ("no", _("Without an error code"))]
+        yield "yes", _("With an error code")
+        yield "no", _("Without an error code")
+        failed = model_admin.get_queryset(request).filter(status=SendLog.Status.FAILED)
+        newest = failed.order_by("-pk").values_list("errcode", flat=True)[: self.LOOKED_AT]
+        codes = {str(code) for code in newest if code}
+        if _is_errcode(chosen := self.used_parameters.get(self.parameter_name)):
+            codes.add(str(chosen))
+        for code in sorted(codes, key=int):
+            yield code, f"{code} · {describe(int(code)).cause}"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         without = Q(errcode=None) | Q(errcode=0)  # 0 is WeChat's "ok"
-        if self.value() == "yes":
+        value = self.value()
+        if value == "yes":
             return queryset.exclude(without)
-        return queryset.filter(without) if self.value() == "no" else queryset
+        if value == "no":
+            return queryset.filter(without)
+        return queryset.filter(errcode=int(value)) if _is_errcode(value) else queryset
+
+
+def _is_errcode(value: Any) -> TypeGuard[str]:
+    """Whether this is the number of an errcode that the column can hold."""
+    return re.fullmatch(r"-?[0-9]{1,9}", str(value)) is not None
 
 
 class TemplateFilter(admin.RelatedFieldListFilter):
@@ -55,7 +74,7 @@ class TemplateFilter(admin.RelatedFieldListFilter):
 
     def field_choices(
         self, field: Any, request: HttpRequest, model_admin: Any
-    ) -> list[tuple[str, str]]:
+    ) -> list[tuple[str, Any]]:
         every = MessageTemplate.objects.order_by("account", "name")
         return [
             (str(template.pk), str(template))
@@ -85,6 +104,30 @@ class StateFilter(admin.SimpleListFilter):
             "inactive": {"is_active": False},
             "paused": {"paused_at__isnull": False},
             "changed": {"content_changed_at__isnull": False},
+        }
+        return queryset.filter(**conditions.get(self.value(), {}))
+
+
+class ReachFilter(admin.SimpleListFilter):
+    """Whether a person can be reached, and how it is known that not."""
+
+    title = _("can be reached")
+    parameter_name = "reach"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [
+            ("yes", _("Yes")),
+            ("no", _("No")),
+            ("unfollowed", _("No: does not follow")),
+            ("refused", _("No: found out by a message")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        conditions: dict[str | None, dict[str, Any]] = {
+            "yes": {"subscribed": True},
+            "no": {"subscribed": False},
+            "unfollowed": {"subscribed": False, "unreachable_errcode": None},
+            "refused": {"subscribed": False, "unreachable_errcode__isnull": False},
         }
         return queryset.filter(**conditions.get(self.value(), {}))
 

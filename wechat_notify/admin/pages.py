@@ -18,7 +18,7 @@ def admin_page(
     **context: Any,
 ) -> TemplateResponse:
     """``wechat_notify/admin/{template}``, below the list of this model."""
-    request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = model_admin.admin_site.name
     frame = {
         **model_admin.admin_site.each_context(request),
         "title": title,

@@ -1,11 +1,16 @@
 """Pages of a table that may have millions of rows."""
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.http import HttpRequest
+
+if TYPE_CHECKING:
+    _Paginator = Paginator[Any]
+else:  # generic in its stubs only
+    _Paginator = Paginator
 
 COUNTED = 10_000
 
@@ -17,7 +22,7 @@ class AtLeast(int):
         return f"{int(self)}+"
 
 
-class CappedPaginator(Paginator[Any]):
+class CappedPaginator(_Paginator):
     """Counts ``COUNTED`` rows at most: counting them all reads them all, on every visit.
 
     It also keeps the OFFSET small. What lies beyond is reached by ``?id__lt=``, by filters and by
@@ -25,9 +30,10 @@ class CappedPaginator(Paginator[Any]):
     """
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]  # Django's is a cached_property too
+    def count(self) -> int:
         # order_by(): the order is no part of the number, and costs a sort.
-        found = self.object_list.order_by()[: COUNTED + 1].count()  # type: ignore[union-attr]
+        rows: Any = self.object_list
+        found: int = rows.order_by()[: COUNTED + 1].count()
         return AtLeast(COUNTED) if found > COUNTED else found
 
 

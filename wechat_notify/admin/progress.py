@@ -20,10 +20,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..models import Notification, SendLog
-from ..statistics import Cause, causes, resendable
+from ..statistics import causes, resendable
 from .badges import status_badge
+from .causes import cause_row
 from .charts import segments
-from .explanations import brakes, cause_in_words
+from .explanations import brakes
 from .export import SEE_LOG
 from .links import list_url
 from .resending import RESEND, ResendMixin
@@ -177,28 +178,15 @@ class ProgressMixin(ResendMixin):
                 for status, count in progress.counts.items()
             ],
             "log_url": self._log_url(notification),
-            "causes": [self._cause(notification, cause) for cause in found],
+            "causes": [
+                cause_row(self.admin_site, cause, notification=notification.pk) for cause in found
+            ],
             "resendable": again,
             "resend_url": self.url("resend", notification.pk) if may_resend else "",
             "url": self.url("progress", notification.pk),
             "page_url": self.url("change", notification.pk),
         }
         return render_to_string("wechat_notify/admin/progress.html", context)
-
-    def _cause(self, notification: Notification, cause: Cause) -> dict[str, Any]:
-        filters: dict[str, Any] = {"status__exact": str(cause.status)}
-        if cause.errcode is not None:
-            filters["error"] = cause.errcode
-        why, next_step = cause_in_words(cause)
-        return {
-            "badge": status_badge(cause.status),
-            "why": why,
-            "next_step": next_step,
-            "errcode": cause.errcode,
-            "count": cause.count,
-            "can_be_resent": cause.can_be_resent,
-            "url": self._log_url(notification, **filters),
-        }
 
     def _log_url(self, notification: Notification, **filters: Any) -> str:
         return list_url(self.admin_site, SendLog, notification=notification.pk, **filters)

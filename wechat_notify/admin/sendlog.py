@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
@@ -15,20 +16,28 @@ from django.utils.translation import gettext_lazy as _
 from ..models import SendLog, SendLogQuerySet
 from .badges import status_badge
 from .base import Button, ReadOnlyMixin, may_see_openids
+from .dashboard import DashboardMixin
+from .diagnosing import DiagnosisMixin
 from .explanations import explain, reason
-from .filters import AccountFilter, BindingFilter, ErrcodeFilter, NotificationFilter
+from .filters import (
+    AccountFilter,
+    BindingFilter,
+    ErrcodeFilter,
+    NotificationFilter,
+    TemplateFilter,
+)
 from .links import link, object_link
+from .paging import CappedPaginator, EndlessChangeList
 from .people import WHO, about, who
 from .previews import log_card
-from .resending import ResendMixin
+from .resending import RESEND, ResendMixin
 from .rests import RestsMixin
 
-RESEND = "wechat_notify.resend_sendlog"
 MOST_MSGID = 2**63
 
 
 @admin.register(SendLog)
-class SendLogAdmin(RestsMixin, ResendMixin, ReadOnlyMixin):
+class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, ReadOnlyMixin):
     """Read-only: rows are written by the app alone."""
 
     actions = ("resend",)
@@ -36,7 +45,7 @@ class SendLogAdmin(RestsMixin, ResendMixin, ReadOnlyMixin):
         "status",
         NotificationFilter,
         BindingFilter,
-        "notification__template",
+        ("notification__template", TemplateFilter),
         AccountFilter,
         ErrcodeFilter,
         "notification__created_at",
@@ -47,8 +56,14 @@ class SendLogAdmin(RestsMixin, ResendMixin, ReadOnlyMixin):
     search_fields = ("openid",)
     search_help_text = _("A name, a whole openid, or a whole msgid")
     ordering = ("-pk",)
+    # By any other column the database would sort the whole table.
+    sortable_by = ()
+    paginator = CappedPaginator
 
     # -- the list -----------------------------------------------------------------------------
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return EndlessChangeList
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         return (self._who(request), "state", "explanation", "template", "when", "answer", "msgid")

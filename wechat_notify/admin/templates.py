@@ -17,6 +17,7 @@ from .accounts import AccountChoicesMixin
 from .badges import badge
 from .explanations import why_paused
 from .filters import AccountFilter, StateFilter
+from .gallery import GalleryMixin
 from .previews import template_card
 from .rests import RestsMixin
 from .syncing import SyncMixin
@@ -59,7 +60,7 @@ REMOTE_FIELDS = ("title", "content", "example")
 
 
 @admin.register(MessageTemplate)
-class MessageTemplateAdmin(SyncMixin, RestsMixin, VerbsMixin, AccountChoicesMixin):
+class MessageTemplateAdmin(SyncMixin, GalleryMixin, RestsMixin, VerbsMixin, AccountChoicesMixin):
     form = TemplateForm
     verbs = VERBS
     list_display = ("label", "name", "account", "state", "synced_at")

@@ -1,0 +1,27 @@
+"""The table of what did not arrive: one row for each cause, with a way to the messages."""
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+
+from ..models import SendLog
+from ..statistics import Cause
+from .badges import status_badge
+from .explanations import cause_in_words
+from .links import list_url
+
+
+def cause_row(site: AdminSite, cause: Cause, **filters: Any) -> dict[str, Any]:
+    """What ``causes.html`` shows; its link leads to the send log, narrowed by ``filters`` too."""
+    why, next_step = cause_in_words(cause)
+    filters["status__exact"] = str(cause.status)
+    if cause.errcode is not None:
+        filters["error"] = cause.errcode
+    return {
+        "badge": status_badge(cause.status),
+        "why": why,
+        "next_step": next_step,
+        "errcode": cause.errcode,
+        "count": cause.count,
+        "url": list_url(site, SendLog, **filters),
+    }
