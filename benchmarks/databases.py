@@ -23,7 +23,7 @@ def sqlite(folder: Path) -> str:
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
+def postgresql(name: str = NAME) -> Iterator[str]:
     """The URL of an empty database on the server of DATABASE_URL; "" if none answers there."""
     server = os.environ.get("DATABASE_URL") or SERVER
     parts = urlsplit(server)
@@ -40,12 +40,12 @@ def postgresql() -> Iterator[str]:
         yield ""
         return
     with connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {NAME}")
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name}")
         try:
-            yield urlunsplit(parts._replace(path=f"/{NAME}"))
+            yield urlunsplit(parts._replace(path=f"/{name}"))
         finally:
-            connection.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def populate(database: str, people: int) -> None:

@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-# Not for the session: while playwright runs, so does its event loop, and Django forbids the tests of
+# Not for the session: while playwright runs, so does its event loop, and Django forbids tests of
 # other modules in the same process to ask the database.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:

@@ -1,0 +1,77 @@
+"""How long each page takes, and how many queries."""
+
+import statistics
+import time
+from collections.abc import Iterator
+
+from django.contrib.auth import get_user_model
+from django.core.cache import cache
+from django.db import connection, connections
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from wechat_notify.models import Notification, SendLog
+
+AIM_MS = 300
+RUNS = 7
+
+
+def measure() -> None:
+    """Print a line for each page: the median of its server time, and its queries."""
+    # The people were written with numbers of their own, past the database's counter.
+    user = get_user_model()(pk=0, username="boss", is_staff=True, is_superuser=True)
+    user.save(force_insert=True)
+    client = Client()
+    client.force_login(user)
+    print(f"{SendLog.objects.count():,} rows, medians of {RUNS}; aim for the list: {AIM_MS} ms")
+    for label, address in _pages():
+        milliseconds, queries = _page(client, address)
+        print(f"{label:36s} {milliseconds:8.0f} ms {queries:3d} queries", flush=True)
+    connections.close_all()
+
+
+def _page(client: Client, address: str) -> tuple[float, int]:
+    with CaptureQueriesContext(connection) as asked:
+        response = client.get(address)
+    if response.status_code != 200:
+        raise RuntimeError(f"{address} answered {response.status_code}")
+    seconds = []
+    for _run in range(RUNS):
+        cache.clear()
+        begun = time.perf_counter()
+        client.get(address)
+        seconds.append(time.perf_counter() - begun)
+    return 1000 * statistics.median(seconds), len(asked)
+
+
+def _pages() -> Iterator[tuple[str, str]]:
+    log = "/admin/wechat_notify/sendlog/"
+    notification = "/admin/wechat_notify/notification/"
+    largest = Notification.objects.latest("pk").pk
+    message = SendLog.objects.latest("pk")
+    yield "send log", log
+    yield "send log, page 100", f"{log}?p=100"
+    yield "send log, older", f"{log}?id__lt={message.pk // 2}"
+    for label, query in {
+        "status, common": "status__exact=delivered",
+        "status, rare": "status__exact=uncertain",
+        "template": "notification__template__id__exact=3",
+        "errcode, common": "error=43004",
+        "errcode, rare": "error=-1",
+        "errcode, none such": "error=40037",
+        "any errcode": "error=yes",
+        "status and errcode": "status__exact=failed&error=-1",
+        "template and status": "notification__template__id__exact=3&status__exact=uncertain",
+        "notification": f"notification={largest}",
+        "openid": f"q={message.openid}",
+        "msgid": "q=3717000000000000017",
+        "user name": "q=user4711",
+        "part of a name": "q=4711",
+        "nobody": "q=nobodyofthisname",
+    }.items():
+        yield f"send log: {label}", f"{log}?{query}"
+    yield "one message", f"{log}{message.pk}/change/"
+    yield "notifications", notification
+    yield "notification of 100,000", f"{notification}{largest}/change/"
+    yield "its progress", f"{notification}{largest}/progress/"
+    yield "dashboard, not cached", f"{log}dashboard/"

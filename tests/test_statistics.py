@@ -1,0 +1,138 @@
+"""Counts of what was sent, and of why the rest did not arrive."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from tests.factories import ORDER, make_bindings, make_template
+from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.services import notify
+from wechat_notify.statistics import Cause, causes, overview, resendable, since
+
+pytestmark = pytest.mark.django_db
+
+Status = SendLog.Status
+
+TRANSIENT: list[dict[str, Any]] = [
+    {"status": "failed", "errcode": -1, "errmsg": "system error rid: 1-2-3"},
+    {"status": "failed", "errcode": 43117},
+    {"status": "failed", "errcode": None, "errmsg": "no connection"},
+    {"status": "undelivered", "errcode": 0, "receipt_status": "failed: system failed"},
+    {"status": "undelivered", "errcode": 0, "receipt_status": "failed:freq limit"},
+]
+FOR_GOOD: list[dict[str, Any]] = [
+    {"status": "failed", "errcode": 43004},
+    {"status": "failed", "errcode": 43101},
+    {"status": "failed", "errcode": 47003},
+    {"status": "failed", "errcode": 40037},
+    {"status": "failed", "errcode": 99999},
+    {"status": "undelivered", "errcode": 0, "receipt_status": "failed:user block"},
+    {"status": "uncertain"},
+    {"status": "uncertain", "errcode": -1},
+    {"status": "skipped", "errmsg": "This user has not bound WeChat."},
+    {"status": "expired"},
+    {"status": "cancelled"},
+    {"status": "sent", "errcode": 0},
+    {"status": "delivered", "errcode": 0},
+    {"status": "pending", "errcode": -1},
+    {"status": "sending", "errcode": -1},
+]
+
+
+def make_log(template: MessageTemplate, **values: Any) -> SendLog:
+    notification, _ = Notification.objects.get_or_create(template=template)
+    return SendLog.objects.create(notification=notification, account="default", **values)
+
+
+@pytest.mark.parametrize("values", TRANSIENT)
+def test_what_passes_by_itself_can_be_resent(
+    template: MessageTemplate, values: dict[str, Any]
+) -> None:
+    """It surely did not arrive, and the same message may well arrive now."""
+    log = make_log(template, **values)
+    assert list(resendable(SendLog.objects.all())) == [log]
+    (cause,) = causes(SendLog.objects.all())
+    assert cause.can_be_resent
+
+
+@pytest.mark.parametrize("values", FOR_GOOD)
+def test_what_would_be_refused_again_or_may_have_arrived_is_left_alone(
+    template: MessageTemplate, values: dict[str, Any]
+) -> None:
+    """The person, the template or the data must change first, or somebody must be asked."""
+    make_log(template, **values)
+    assert not resendable(SendLog.objects.all()).exists()
+    assert not any(cause.can_be_resent for cause in causes(SendLog.objects.all()))
+
+
+def test_what_was_resent_is_not_offered_again(template: MessageTemplate) -> None:
+    """Pressing the button twice must not send a message twice."""
+    log = make_log(template, status="failed", errcode=-1)
+    make_log(template, resend_of=log)
+    assert not resendable(SendLog.objects.all()).exists()
+
+
+def test_causes_are_grouped_and_the_commonest_is_first(template: MessageTemplate) -> None:
+    """By errcode whatever WeChat's words, else by our own words; what arrived is no cause."""
+    for number in range(3):
+        make_log(template, status="failed", errcode=43004, errmsg=f"subscribe rid: {number}")
+    for _ in range(2):
+        make_log(template, status="skipped", errmsg="This user has not bound WeChat.")
+    make_log(template, status="undelivered", errcode=0, errmsg="ok", receipt_status="failed:x")
+    make_log(template, status="delivered", errcode=0)
+    assert causes(SendLog.objects.all()) == [
+        Cause(Status.FAILED, 43004, "", 3),
+        Cause(Status.SKIPPED, None, "This user has not bound WeChat.", 2),
+        Cause(Status.UNDELIVERED, None, "failed:x", 1),
+    ]
+    assert len(causes(SendLog.objects.all(), most=1)) == 1
+
+
+def test_the_overview_has_every_day_and_every_template(template: MessageTemplate) -> None:
+    """Today is the last day, days without messages are there, the busiest template is first."""
+    other = make_template("other")
+    bindings = make_bindings(3)
+    notify(bindings, template, ORDER)
+    notify(bindings[:1], other, ORDER)
+    old = notify(bindings, other, ORDER)
+    Notification.objects.filter(pk=old.pk).update(created_at=since(30) - timedelta(seconds=1))
+    yesterday = notify(bindings[:2], template, ORDER)
+    Notification.objects.filter(pk=yesterday.pk).update(created_at=since(1) - timedelta(seconds=1))
+    found = overview(SendLog.objects.all(), 30)
+    assert [day for day, _counts in found.days] == [
+        timezone.localdate() - timedelta(days=number) for number in reversed(range(30))
+    ]
+    assert found.today == {"pending": 4}
+    assert found.days[-2][1] == {"pending": 2}
+    assert found.days[0][1] == {}
+    assert found.total == {"pending": 6}
+    assert [(row, dict(counts)) for row, counts in found.templates] == [
+        (template, {"pending": 5}),
+        (other, {"pending": 1}),
+    ]
+
+
+def test_nothing_was_ever_sent() -> None:
+    """Empty counts, not an error."""
+    found = overview(SendLog.objects.all(), 30)
+    assert len(found.days) == 30
+    assert (found.total, found.templates) == ({}, [])
+    assert causes(SendLog.objects.all()) == []
+
+
+def test_the_number_of_queries_does_not_depend_on_the_rows(
+    template: MessageTemplate, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    """Two for the overview, one for the causes, two for what can be resent."""
+    for _ in range(5):
+        notify(make_bindings(1, first=Notification.objects.count() + 1), template, ORDER)
+        make_log(template, status="failed", errcode=-1)
+    with django_assert_num_queries(2):
+        overview(SendLog.objects.all(), 30)
+    with django_assert_num_queries(1):
+        causes(SendLog.objects.all())
+    with django_assert_num_queries(2):
+        assert resendable(SendLog.objects.all()).count() == 5

@@ -1,0 +1,67 @@
+"""Inputs for one field of a template, and for a moment."""
+
+from typing import Any
+
+from django import forms
+from django.core.validators import MaxLengthValidator
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from ...wechat.fields import LISTED, Field
+from .draft import VALUE, Composing
+
+LONGEST = 1_000
+MOMENT = "%Y-%m-%dT%H:%M"
+
+# What a phone's keyboard should offer.
+KEYBOARDS = {"amount": "decimal", "number": "decimal", "phone_number": "tel"}
+# The browser's picker beside a text input: ranges and the forms that WeChat takes are typed.
+PICKERS = {"time": "datetime-local", "date": "date"}
+
+
+class ValueField(forms.CharField):
+    """The value of one field of a template. What its rule says is checked by the whole form,
+    which knows what is a placeholder."""
+
+    def __init__(self, composing: Composing, field: Field) -> None:
+        rule = field.rule
+        super().__init__(
+            label=field.label or field.name,
+            required=False,
+            help_text=capfirst(rule.message) if rule is not None else "",
+        )
+        self.type = field.type
+        self.key = field.name
+        self.picker = PICKERS.get(field.type, "") if rule is not None else ""
+        self.limit = rule.limit if rule is not None else None
+        self.choices = sorted(_choices(composing, field))
+        self.list_id = f"wechat-choices-{field.name}" if self.choices else ""
+        # Far more than WeChat takes, and no maxlength: what is typed is never cut off silently.
+        self.validators.append(MaxLengthValidator(LONGEST))
+        self.widget.attrs.update(self._attributes(composing, field))
+
+    def _attributes(self, composing: Composing, field: Field) -> dict[str, Any]:
+        given = f"id_{VALUE}{field.name}"
+        attributes = {
+            "autocomplete": "off",
+            "aria-describedby": f"{given}_said {given}_helptext",
+        }
+        if example := composing.examples.get(field.name):
+            attributes["placeholder"] = _("such as %s") % example
+        if field.type in KEYBOARDS:
+            attributes["inputmode"] = KEYBOARDS[field.type]
+        if self.list_id:
+            attributes["list"] = self.list_id
+        return attributes
+
+
+def _choices(composing: Composing, field: Field) -> frozenset[str]:
+    if field.type not in LISTED:
+        return frozenset()
+    return composing.learned[field.name].approved
+
+
+class MomentField(forms.DateTimeField):
+    """A date and a time of day in the active time zone, by the browser's own picker."""
+
+    widget = forms.DateTimeInput(format=MOMENT, attrs={"type": "datetime-local"})

@@ -1,0 +1,87 @@
+"""Recipients chosen on a list of the admin, ticked one by one or all that a filter leaves."""
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin import AdminSite
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldError, ImproperlyConfigured, ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, QueryDict
+
+if TYPE_CHECKING:
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:  # generic in its stubs only
+    _ModelAdmin = admin.ModelAdmin
+
+
+class UserList(_ModelAdmin):
+    """An admin whose rows are users, or lead to users."""
+
+    wechat_user_field = "user"
+
+    def get_wechat_users(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The users whom ``queryset``, rows of this admin, stands for.
+
+        Rows of the user model stand for themselves; others lead to their users by
+        ``wechat_user_field``, a lookup such as "guardian__user". Override it for anything else.
+        """
+        model = get_user_model()
+        if issubclass(self.model, model):
+            return queryset
+        try:
+            users = queryset.order_by().values(self.wechat_user_field)
+        except FieldError as error:
+            raise ImproperlyConfigured(
+                f"{type(self).__name__}: {self.wechat_user_field!r} does not lead from "
+                f"{self.model.__name__} to a user. Set wechat_user_field or define "
+                f"get_wechat_users()."
+            ) from error
+        return model._default_manager.filter(pk__in=users)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Rows of one list: the model's label, the list's query string, and which rows.
+
+    Without ``ids`` it is every row that the query string leaves. It is read anew each time, with
+    the permissions and the filters of that list.
+    """
+
+    label: str
+    query: str = ""
+    ids: tuple[str, ...] = ()
+
+    def rows(self, site: AdminSite, request: HttpRequest) -> QuerySet[Any]:
+        """The rows themselves. Raises ``LookupError`` where this user has no such list."""
+        model_admin = self._model_admin(site, request)
+        asked = copy.copy(request)
+        asked.GET = QueryDict(self.query)  # type: ignore[assignment]
+        try:
+            rows = model_admin.get_changelist_instance(asked).get_queryset(asked)
+            return rows.filter(pk__in=self.ids) if self.ids else rows
+        except (IncorrectLookupParameters, ValidationError, ValueError) as error:
+            raise LookupError(self.query) from error
+
+    def users(self, site: AdminSite, request: HttpRequest) -> QuerySet[Any]:
+        """The users they stand for. Raises ``LookupError`` as ``rows`` does."""
+        model_admin = self._model_admin(site, request)
+        return model_admin.get_wechat_users(request, self.rows(site, request)).order_by()
+
+    def name(self) -> str:
+        """What the rows are called, such as "students"."""
+        return str(apps.get_model(self.label)._meta.verbose_name_plural)
+
+    def _model_admin(self, site: AdminSite, request: HttpRequest) -> UserList:
+        try:
+            model = apps.get_model(self.label)
+        except ValueError as error:  # a label without a dot
+            raise LookupError(self.label) from error
+        model_admin = site.get_model_admin(model) if site.is_registered(model) else None
+        if not isinstance(model_admin, UserList) or not model_admin.has_view_permission(request):
+            raise LookupError(self.label)
+        return model_admin

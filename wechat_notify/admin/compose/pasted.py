@@ -1,0 +1,94 @@
+"""Recipients pasted from a list: user names, people's names and openids, in any mixture."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db.models import Q, QuerySet
+
+from ...delivery.recipients import SHORTEST_OPENID, is_openid
+from ...models import OpenIDBinding
+from .people import with_full_names
+
+MOST_PASTED = 5_000
+
+_SEPARATORS = re.compile(r"[\r\n\t,;，；、]+")
+
+
+@dataclass(slots=True)
+class Pasted:
+    """What a pasted list means. ``unknown`` and ``ambiguous`` keep it from being used."""
+
+    users: set[Any] = field(default_factory=set)
+    openids: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    ambiguous: list[str] = field(default_factory=list)
+
+
+def split(text: str) -> list[str]:
+    """The entries of a pasted list, each once, in order."""
+    entries = (entry.strip() for entry in _SEPARATORS.split(text))
+    return list(dict.fromkeys(entry for entry in entries if entry))
+
+
+def understand(entries: Iterable[str], users: QuerySet[Any], account: str) -> Pasted:
+    """Whom ``entries`` mean among ``users``, the only ones who may be written to.
+
+    An entry is a user name, a whole openid, or the full name of one person only. An openid that
+    is bound to nobody is taken as it stands; one that is bound to a user outside ``users`` is
+    unknown. What means nothing is looked at again word by word.
+    """
+    result = Pasted()
+    left = _look_up(entries, users, account, result)
+    words = [word for entry in left for word in entry.split() if len(entry.split()) > 1]
+    result.unknown += [entry for entry in left if len(entry.split()) == 1]
+    result.unknown += _look_up(dict.fromkeys(words), users, account, result)
+    return result
+
+
+def _look_up(
+    entries: Iterable[str], users: QuerySet[Any], account: str, result: Pasted
+) -> list[str]:
+    """Take what can be found into ``result``; what cannot comes back."""
+    left = _take_usernames(list(entries), users, result)
+    left = _take_openids(left, users, account, result)
+    return _take_full_names(left, users, result)
+
+
+def _take_usernames(entries: list[str], users: QuerySet[Any], result: Pasted) -> list[str]:
+    name = get_user_model().USERNAME_FIELD
+    found = users.filter(**{f"{name}__in": entries}).values_list(name, "pk")
+    by_name = {username.casefold(): pk for username, pk in found}
+    result.users.update(by_name.values())
+    return [entry for entry in entries if entry.casefold() not in by_name]
+
+
+def _take_openids(
+    entries: list[str], users: QuerySet[Any], account: str, result: Pasted
+) -> list[str]:
+    like_openids = [entry for entry in entries if is_openid(entry)]
+    bound = OpenIDBinding.objects.filter(account=account, openid__in=like_openids)
+    every = set(bound.values_list("openid", flat=True))
+    allowed = set(bound.filter(user__in=users.values("pk")).values_list("openid", flat=True))
+    left = []
+    for entry in entries:
+        stranger = is_openid(entry) and len(entry) >= SHORTEST_OPENID and entry not in every
+        if entry in allowed or stranger:
+            result.openids.append(entry)
+        else:
+            left.append(entry)
+    return left
+
+
+def _take_full_names(entries: list[str], users: QuerySet[Any], result: Pasted) -> list[str]:
+    named = with_full_names(users).filter(Q(chinese_name__in=entries) | Q(western_name__in=entries))
+    owners = defaultdict(set)
+    for pk, *names in named.values_list("pk", "chinese_name", "western_name"):
+        for name in set(names) & set(entries):
+            owners[name].add(pk)
+    result.ambiguous += [name for name in entries if len(owners[name]) > 1]
+    result.users.update(*(pks for pks in owners.values() if len(pks) == 1))
+    return [entry for entry in entries if not owners[entry]]

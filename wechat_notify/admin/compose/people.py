@@ -1,0 +1,87 @@
+"""The users whom a member of staff may choose from, and how to name and find them."""
+
+import re
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.auth import get_user_model
+from django.db.models import CharField, Q, QuerySet, Value
+from django.db.models.functions import Concat
+from django.http import HttpRequest
+
+from ...models import OpenIDBinding
+from ..people import about
+
+SEND = "wechat_notify.send_notification"
+
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+
+
+class People:
+    """The site's users as this admin shows them to this member of staff.
+
+    Whoever may not see users there may not write to them either, and a ``get_queryset`` of the
+    site's own user admin that hides some hides them here too.
+    """
+
+    def __init__(self, site: AdminSite, request: HttpRequest) -> None:
+        model = get_user_model()
+        self._request = request
+        self._admin: Any = site.get_model_admin(model) if site.is_registered(model) else None
+
+    @property
+    def may_be_seen(self) -> bool:
+        """Whether this member of staff may see users at all."""
+        if self._admin is not None:
+            return bool(self._admin.has_view_permission(self._request))
+        opts = get_user_model()._meta
+        return self._request.user.has_perm(f"{opts.app_label}.view_{opts.model_name}")
+
+    def all(self) -> QuerySet[Any]:
+        """Every user who may be chosen."""
+        if not self.may_be_seen:
+            return get_user_model()._default_manager.none()
+        if self._admin is None:
+            return get_user_model()._default_manager.all()
+        visible: QuerySet[Any] = self._admin.get_queryset(self._request)
+        return visible.order_by()
+
+    def search(self, term: str, account: str) -> QuerySet[Any]:
+        """Users found by ``term``: as the user admin searches, or by the name of who is bound."""
+        bound = OpenIDBinding.objects.filter(about(term), account=account)
+        found = Q(pk__in=bound.values("user")) | Q(pk__in=self._searched(term).values("pk"))
+        return self.all().filter(found)
+
+    def _searched(self, term: str) -> QuerySet[Any]:
+        users = self.all()
+        if self._admin is not None and self._admin.get_search_fields(self._request):
+            searched, _repeats = self._admin.get_search_results(self._request, users, term)
+            rows: QuerySet[Any] = searched
+            return rows.order_by()
+        return users.filter(**{f"{get_user_model().USERNAME_FIELD}__icontains": term})
+
+
+def may_compose(site: AdminSite, request: HttpRequest) -> bool:
+    """Whether this member of staff may send anything to anybody from here."""
+    return request.user.has_perm(SEND) and People(site, request).may_be_seen
+
+
+def shown_name(user: Any) -> str:
+    """The name of a user with the user name beside it: 王小明 (wang)."""
+    first, last = getattr(user, "first_name", ""), getattr(user, "last_name", "")
+    between = "" if _HAN.search(first + last) else " "
+    parts = (last, first) if not between else (first, last)
+    name = between.join(part for part in parts if part) or str(user)
+    username = user.get_username()
+    return name if name == username else f"{name} ({username})"
+
+
+def with_full_names(users: QuerySet[Any]) -> QuerySet[Any]:
+    """``users`` with ``chinese_name`` and ``western_name``, where the model has the parts."""
+    present = {field.name for field in get_user_model()._meta.get_fields()}
+    if not {"first_name", "last_name"} <= present:
+        return users.alias(chinese_name=Value(""), western_name=Value(""))
+    return users.annotate(
+        chinese_name=Concat("last_name", "first_name", output_field=CharField()),
+        western_name=Concat("first_name", Value(" "), "last_name", output_field=CharField()),
+    )
