@@ -1,10 +1,12 @@
 """Settings of the process that the receipt storm blows at: DATABASE_URL and CACHE_URL decide."""
 
 from tests.settings import *  # noqa: F403
-from tests.settings import DATABASES, WECHAT_NOTIFY
+from tests.settings import CACHES, DATABASES, WECHAT_NOTIFY
 from tests.wechat_posts import TOKEN
 
 DATABASES["default"]["CONN_MAX_AGE"] = None
+# A site that expects storms has a cache with room for more than LocMem's usual 300 entries.
+CACHES["default"].setdefault("OPTIONS", {})["MAX_ENTRIES"] = 100_000
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
+from django.http import HttpRequest
 from django.test import Client
 from django.utils import timezone
 
-from tests.admin_pages import SEE, browser, page, resend_form
-from tests.factories import ORDER, make_binding
+from tests.admin_pages import ACTION, SEE, browser, page, resend_form, text
+from tests.factories import ORDER, make_bindings, make_template
+from wechat_notify.admin.access import HOOK
 from wechat_notify.backends.locmem import outbox
 from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
@@ -30,10 +33,13 @@ class Rows(NamedTuple):
 
 @pytest.fixture
 def rows(template: MessageTemplate) -> Rows:
-    first, second = make_binding(number=1), make_binding(number=2)
-    notification = notify([first, second], template, ORDER)
-    failed = notification.logs.order_by("pk")[0]
-    SendLog.objects.filter(pk=failed.pk).update(status="failed", errcode=43004, due_at=None)
+    first, second, third = make_bindings(3)
+    notification = notify([first, second, third], template, ORDER)
+    failed, transient = notification.logs.order_by("pk")[:2]
+    SendLog.objects.filter(pk=failed.pk).update(
+        status="failed", errcode=43004, rid="1-2-3", due_at=None
+    )
+    SendLog.objects.filter(pk=transient.pk).update(status="failed", errcode=-1, due_at=None)
     MessageTemplate.objects.update(paused_at=timezone.now(), pause_errcode=43116)
     Breaker("default").trip(45009, "reach max api daily quota limit")
     return Rows(template, first, notification, failed)
@@ -58,7 +64,15 @@ PAGES: list[tuple[str, str, Callable[[Rows], str]]] = [
         "view_notification",
         lambda rows: page("notification", "change", rows.notification.pk),
     ),
+    (
+        "progress",
+        "view_notification",
+        lambda rows: page("notification", "progress", rows.notification.pk),
+    ),
+    ("dashboard", "view_sendlog", lambda rows: page("sendlog", "dashboard")),
+    ("quota", "view_sendlog", lambda rows: page("sendlog", "quota")),
     ("templates", "view_messagetemplate", lambda rows: page("messagetemplate")),
+    ("gallery", "view_messagetemplate", lambda rows: page("messagetemplate", "gallery")),
     (
         "template",
         "view_messagetemplate",
@@ -74,6 +88,11 @@ PAGES: list[tuple[str, str, Callable[[Rows], str]]] = [
 
 VERBS: list[tuple[str, str, Callable[[Rows], str]]] = [
     ("resend", "resend_sendlog", lambda rows: page("sendlog", "resend", rows.failed.pk)),
+    (
+        "resend what can be resent",
+        "resend_sendlog",
+        lambda rows: page("notification", "resend", rows.notification.pk),
+    ),
     (
         "pause",
         "send_notification",
@@ -103,8 +122,14 @@ VERBS: list[tuple[str, str, Callable[[Rows], str]]] = [
 page_cases = pytest.mark.parametrize(
     ("permission", "address"), [case[1:] for case in PAGES], ids=[case[0] for case in PAGES]
 )
+EXPLAIN = ("explain", "resend_sendlog", lambda rows: page("sendlog", "explain", rows.failed.pk))
+QUESTIONS = [*VERBS, EXPLAIN]
+
 verb_cases = pytest.mark.parametrize(
     ("permission", "address"), [case[1:] for case in VERBS], ids=[case[0] for case in VERBS]
+)
+question_cases = pytest.mark.parametrize(
+    ("permission", "address"), [case[1:] for case in QUESTIONS], ids=[case[0] for case in QUESTIONS]
 )
 
 Address = Callable[[Rows], str]
@@ -135,7 +160,7 @@ def test_looking_changes_nothing(rows: Rows, permission: str, address: Address) 
     assert snapshot() == before
 
 
-@verb_cases
+@question_cases
 def test_a_verb_sends_strangers_to_the_login(rows: Rows, permission: str, address: Address) -> None:
     """Without a login nothing is asked and nothing is done."""
     before = snapshot()
@@ -146,7 +171,7 @@ def test_a_verb_sends_strangers_to_the_login(rows: Rows, permission: str, addres
     assert snapshot() == before
 
 
-@verb_cases
+@question_cases
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_a_verb_needs_its_permission(
     rows: Rows, permission: str, address: Address, method: str
@@ -160,7 +185,7 @@ def test_a_verb_needs_its_permission(
     assert snapshot() == before
 
 
-@verb_cases
+@question_cases
 def test_a_verb_needs_sight_of_the_object(rows: Rows, permission: str, address: Address) -> None:
     """The permission to act is not enough for staff that may not see what it acts on."""
     before = snapshot()
@@ -169,7 +194,7 @@ def test_a_verb_needs_sight_of_the_object(rows: Rows, permission: str, address: 
     assert snapshot() == before
 
 
-@verb_cases
+@question_cases
 def test_a_verb_asks_first(rows: Rows, permission: str, address: Address) -> None:
     """A GET, and a POST that is no answer to the question, show the question and do nothing."""
     client = browser(*SEE, permission)
@@ -194,7 +219,7 @@ def test_a_verb_is_carried_out_and_entered_in_the_log(
     assert set(LogEntry.objects.values_list("user__username", flat=True)) == {"clerk"}
 
 
-@verb_cases
+@question_cases
 def test_a_verb_needs_the_csrf_token(rows: Rows, permission: str, address: Address) -> None:
     """A form on somebody else's site cannot do it in a logged-in browser."""
     client = browser(*SEE, permission)
@@ -250,3 +275,116 @@ def test_history_cannot_be_written_by_hand(rows: Rows, model: str, name: str) ->
     assert client.post(page(model, name, *args), {"post": "yes"}).status_code == 403
     assert client.post(page(model, "change", row.pk), {"status": "sent"}).status_code == 403
     assert snapshot() == before
+
+
+# -- accounts ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def only_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site that lets everybody work with the account "other" alone."""
+
+    def allowed(request: HttpRequest, account: str) -> bool:
+        return account == "other"
+
+    monkeypatch.setattr(admin.site, HOOK, allowed, raising=False)
+
+
+EVERYTHING = (
+    *SEE,
+    "send_notification",
+    "resend_sendlog",
+    "sync_messagetemplate",
+    "change_openidbinding",
+    "view_openid",
+)
+OBJECT_PAGES = [
+    *(case for case in PAGES if case[0] in {"message", "notification", "template", "binding"}),
+    *(case for case in PAGES if case[0] == "progress"),
+    *(case for case in QUESTIONS if case[0] != "sync"),
+    ("csv", "", lambda rows: page("notification", "csv", rows.notification.pk)),
+    *(
+        (f"history of {model}", "", lambda rows, model=model: page(model, "history", 1))
+        for model in ("messagetemplate",)
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    "address", [case[2] for case in OBJECT_PAGES], ids=[case[0] for case in OBJECT_PAGES]
+)
+def test_a_row_of_another_account_does_not_exist(
+    rows: Rows, only_other: None, address: Address
+) -> None:
+    """Neither its page nor anything that can be done to it is found, with every permission."""
+    client = browser(*EVERYTHING)
+    before = snapshot()
+    for response in (client.get(address(rows)), client.post(address(rows), {"post": "yes"})):
+        # Django's own pages lead back to the index, and say there that it does not exist.
+        assert response.status_code in {302, 403, 404}
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize("model", ["sendlog", "notification", "messagetemplate", "openidbinding"])
+def test_lists_show_the_allowed_accounts_alone(rows: Rows, only_other: None, model: str) -> None:
+    """No row, no filter, no banner and no title of another account."""
+    make_template("elsewhere", account="other", title="缴费提醒")
+    client = browser(*EVERYTHING)
+    response = client.get(page(model))
+    assert response.context["cl"].result_count == (1 if model == "messagetemplate" else 0)
+    shown = text(response)
+    assert rows.template.title not in shown
+    assert "Account default rests" not in shown
+    assert "account=default" not in shown
+    narrowed = client.get(page("sendlog"), {"notification": rows.notification.pk})
+    assert str(rows.notification) not in text(narrowed)
+
+
+def test_the_dashboard_and_the_gallery_show_the_allowed_accounts_alone(
+    rows: Rows, only_other: None
+) -> None:
+    """Nor does what was counted for somebody else reach those who may not see it."""
+    client = browser(*EVERYTHING)
+    dashboard = client.get(page("sendlog", "dashboard"))
+    assert dashboard.context["overview"].total == {}
+    gallery = text(client.get(page("messagetemplate", "gallery")))
+    for shown in (text(dashboard), gallery):
+        assert rows.template.title not in shown
+        assert "Account default rests" not in shown
+    assert ">default<" not in client.get(page("sendlog", "quota")).json()["html"]
+
+
+def test_another_account_is_not_synced(rows: Rows, only_other: None) -> None:
+    """The form does not offer it and refuses its alias."""
+    client = browser(*EVERYTHING)
+    address = page("messagetemplate", "sync")
+    assert 'value="default"' not in text(client.get(address))
+    before = snapshot()
+    refused = text(client.post(address, {"post": "yes", "account": "default"}))
+    assert "not one of the available choices" in refused
+    assert snapshot() == before
+
+
+@pytest.mark.parametrize(("model", "action"), [("sendlog", "resend"), ("openidbinding", "recheck")])
+def test_actions_do_not_reach_rows_of_another_account(
+    rows: Rows, only_other: None, model: str, action: str
+) -> None:
+    """A forged list of rows is narrowed like the page itself."""
+    before = snapshot()
+    chosen = {"action": action, "post": "yes", ACTION: [rows.failed.pk, rows.binding.pk]}
+    browser(*EVERYTHING).post(page(model), chosen)
+    assert snapshot()[:-2] == before[:-2]
+
+
+def test_the_csv_file_needs_sight_of_both(rows: Rows) -> None:
+    """It is the send log of one notification."""
+    address = page("notification", "csv", rows.notification.pk)
+    assert Client().get(address).status_code == 302
+    for codename in ("view_notification", "view_sendlog"):
+        assert browser(codename).get(address).status_code == 403
+    assert browser("view_notification", "view_sendlog").get(address).status_code == 200
+
+
+def test_the_apps_index_needs_a_permission(rows: Rows) -> None:
+    """Staff without any permission of the app finds nothing there."""
+    assert browser().get("/admin/wechat_notify/").status_code == 404

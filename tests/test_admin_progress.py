@@ -1,5 +1,6 @@
 """A notification's page while it runs: how far it is, what went wrong, what can be resent."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -36,7 +37,7 @@ def ask(notification: Notification, **query: Any) -> dict[str, Any]:
     address = page("notification", "progress", notification.pk)
     response = browser(*SEE, "resend_sendlog").get(address, query)
     assert response["Content-Type"] == "application/json"
-    assert response["Cache-Control"] == "no-store"
+    assert "no-store" in response["Cache-Control"]
     answer: dict[str, Any] = response.json()
     return answer
 
@@ -56,15 +57,15 @@ def test_the_page_says_how_far_it_is(notification: Notification) -> None:
 def test_rate_and_time_left_come_from_two_looks(notification: Notification) -> None:
     """What was done since the earlier look, over the seconds since; without one, neither."""
     change(notification, 8, status="sent", errcode=0)
-    assert "a second" not in ask(notification)["html"]
-    html = ask(notification, done=4, at=timezone.now().timestamp() - 4)["html"]
-    assert "1.0 a second" in html
-    assert "about 2 seconds left" in html or "about 3 seconds left" in html
+    assert " a second" not in ask(notification)["html"]
+    html = ask(notification, done=0, at=timezone.now().timestamp() - 4)["html"]
+    assert "2 a second" in html
+    assert "about 2 seconds left" in html
 
 
 @pytest.mark.parametrize(
     ("done", "seconds", "left"),
-    [(4, 480, "about 8 minutes left"), (4, 86400, "about 24 hours left")],
+    [(4, 480, "0.625 a minute about 8 minutes left"), (4, 86400, "about 24 hours left")],
 )
 def test_long_waits_are_told_in_minutes_and_hours(
     notification: Notification, done: int, seconds: int, left: str
@@ -72,7 +73,8 @@ def test_long_waits_are_told_in_minutes_and_hours(
     """Nobody reads "about 28800 seconds left"."""
     change(notification, 5, status="sent", errcode=0)
     at = timezone.now().timestamp() - seconds / 5
-    assert left in ask(notification, done=done, at=at)["html"]
+    html = ask(notification, done=done, at=at)["html"]
+    assert left in " ".join(re.sub("<[^>]*>", "", html).split())
 
 
 @pytest.mark.parametrize(
@@ -188,5 +190,5 @@ def test_a_look_costs_a_fixed_number_of_queries(
     for errcode in (43004, 43101, 47003, -1, 43117):
         change(notification, 1, status="failed", errcode=errcode, due_at=None)
     client = browser(*SEE, "resend_sendlog")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         client.get(page("notification", "progress", notification.pk))

@@ -436,6 +436,22 @@ def test_a_redelivered_message_is_not_replied_to_twice() -> None:
     assert_success(answer(request))
 
 
+@pytest.mark.usefixtures("sealed")
+def test_a_receipt_is_not_replied_to() -> None:
+    """Nobody would read it."""
+    assert_success(answer(post(receipt(openid(1)), mode=SAFE)))
+
+
+@pytest.mark.usefixtures("sealed")
+def test_encrypted_receipts_leave_nothing_in_the_cache(client: Client) -> None:
+    """Their signature covers them and each is one row for ever; a storm must not fill a cache."""
+    before = set(caches["default"]._cache)
+    for _ in range(2):
+        assert_success(post(receipt(openid(1)), mode=SAFE).to(client))
+    left = set(caches["default"]._cache) - before
+    assert not [key for key in left if "callback" in key]
+
+
 # With the fake WeChat
 
 

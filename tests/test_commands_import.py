@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from tests.factories import make_binding, make_user, openid
-from wechat_notify import binding_sources
+from wechat_notify import binding_import, binding_sources
 from wechat_notify.binding_import import import_bindings
 from wechat_notify.binding_sources import SOURCES, Found
 from wechat_notify.exceptions import ConfigurationError
@@ -245,3 +245,19 @@ def test_the_help_names_every_source() -> None:
     told = parser.format_help()
     for word in (*SOURCES, "app id", "--dry-run", "--unchecked"):
         assert word in told
+
+
+def test_somebody_who_binds_meanwhile_keeps_it(wechat: Sandbox, monkeypatch: Any) -> None:
+    """Between the look and the binding there is a call to WeChat: time enough."""
+    alice, bob = make_user("alice"), make_user("bob")
+    real: Callable[..., Any] = binding_import.ask
+
+    def slow(*args: Any) -> Any:
+        make_binding(alice, 1)
+        return real(*args)
+
+    monkeypatch.setattr(binding_import, "ask", slow)
+    report = import_bindings([Found(bob.pk, openid(1))], "default")
+    assert (report.counts["conflict"], report.counts["new"]) == (1, 0)
+    assert report.conflicts[0][1:] == (alice.pk, bob.pk)
+    assert bound() == {openid(1): "alice"}

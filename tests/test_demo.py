@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -212,9 +213,8 @@ def test_once_ends_well_and_fails_if_a_message_did_not_arrive(tmp_path: Path) ->
     first = manage(tmp_path, "demo", "--once")
     assert first.returncode == 0, first.stderr
     assert "接收人" in first.stdout
-    with sqlite3.connect(tmp_path / "demo.sqlite3") as database:
+    with closing(sqlite3.connect(tmp_path / "demo.sqlite3")) as database, database:
         database.execute("UPDATE wechat_notify_openidbinding SET subscribed = 0")
-    database.close()
     second = manage(tmp_path, "demo", "--once")
     assert second.returncode == 1
     assert "2 messages should have arrived, and 0 did" in second.stderr
@@ -225,7 +225,8 @@ def test_the_demo_makes_no_known_logins_on_a_real_site(tmp_path: Path) -> None:
     result = manage(tmp_path, "demo", "--once", DEBUG="off")
     assert result.returncode == 1
     assert "DEBUG" in result.stderr
-    assert not (tmp_path / "demo.sqlite3").exists()
+    with closing(sqlite3.connect(tmp_path / "demo.sqlite3")) as database:
+        assert database.execute("SELECT name FROM sqlite_master").fetchall() == []
 
 
 def test_the_demo_project_is_in_order(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ FOR_GOOD: list[dict[str, Any]] = [
 
 
 def make_log(template: MessageTemplate, **values: Any) -> SendLog:
-    notification, _ = Notification.objects.get_or_create(template=template)
+    notification = Notification.objects.create(template=template)
     return SendLog.objects.create(notification=notification, account="default", **values)
 
 

@@ -12,8 +12,6 @@ from .wechat.incoming import Event, Message
 
 logger = logging.getLogger(__name__)
 
-RECEIPT = "templatesendjobfinish"
-
 
 def handle(account: str, message: Message) -> None:
     """Deal with one message or event. What it does a second time changes nothing.
@@ -22,10 +20,10 @@ def handle(account: str, message: Message) -> None:
     code binds, news about following is written down. All but receipts are handed to the site's
     receivers of ``callback_received``.
     """
-    if isinstance(message, Event) and message.event == RECEIPT:
-        _receipt(account, message)
-        return
     if isinstance(message, Event):
+        if message.is_receipt:
+            _receipt(account, message)
+            return
         if message.scene:
             on_scan(account, message.from_openid, message.scene, happened_at=message.created_at)
         _following(account, message)

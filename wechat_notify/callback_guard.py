@@ -13,7 +13,7 @@ from django.core.cache import caches
 
 from .conf import settings
 from .exceptions import CallbackRefused
-from .wechat.callbacks import WINDOW, Credentials
+from .wechat.callbacks import WINDOW, Credentials, Opened
 from .wechat.incoming import Message
 
 # As long as a signature is good, for clocks that are ahead too.
@@ -40,24 +40,30 @@ def claim_signature(account: str, credentials: Credentials, content: bytes) -> b
 
 
 @contextmanager
-def once(account: str, credentials: Credentials, xml: bytes, message: Message) -> Iterator[bool]:
+def once(
+    account: str, credentials: Credentials, opened: Opened, message: Message
+) -> Iterator[bool]:
     """True where this message is new, False where it has been dealt with.
 
     Whoever fails inside leaves no mark, so that WeChat's next try is new again. Raises
     ``CallbackRefused`` as ``claim_signature`` does.
+
+    No more marks than are needed, for in a storm of receipts they push other things out of a
+    small cache: a signature covers an encrypted message, and a receipt is one row for ever.
     """
-    if not claim_signature(account, credentials, xml):
-        yield False
-        return
-    cache = caches[settings.CACHE]
-    content = _key("message", account, *message.identity)
-    if not cache.add(content, True, MESSAGE_SECONDS):
-        yield False
-        return
+    marks = []
+    is_new = True
+    if not opened.encrypted:
+        is_new = claim_signature(account, credentials, opened.xml)
+        marks.append(_signature_key(account, credentials))
+    if is_new and not message.is_receipt:
+        mark = _key("message", account, *message.identity)
+        is_new = caches[settings.CACHE].add(mark, True, MESSAGE_SECONDS)
+        marks.append(mark)
     try:
-        yield True
+        yield is_new
     except BaseException:
-        cache.delete_many([_signature_key(account, credentials), content])
+        caches[settings.CACHE].delete_many(marks)
         raise
 
 

@@ -16,6 +16,7 @@ from .. import services
 from ..models import Notification, SendLog
 from .badges import TONES, badge
 from .base import ReadOnlyMixin
+from .compose.views import ComposeMixin
 from .export import ExportMixin
 from .filters import TemplateAccountFilter, TemplateFilter
 from .links import link, list_url, object_link
@@ -97,7 +98,9 @@ class NotificationChangeList(ChangeList):
 
 
 @admin.register(Notification)
-class NotificationAdmin(RestsMixin, ExportMixin, VerbsMixin, ProgressMixin, ReadOnlyMixin):
+class NotificationAdmin(
+    ComposeMixin, RestsMixin, ExportMixin, VerbsMixin, ProgressMixin, ReadOnlyMixin
+):
     account_lookup = "template__account"
     verbs = VERBS
     list_display = ("__str__", "progress", "state", "source", "created_by", "created_at")

@@ -50,15 +50,17 @@ def about(term: str) -> Q:
 def _users(term: str) -> QuerySet[Any]:
     model = get_user_model()
     present = {field.name for field in model._meta.get_fields()}
-    wanted = (model.USERNAME_FIELD, "first_name", "last_name", "email")
-    names = {f"{name}__icontains": term for name in wanted if name in present}
+    wanted = [model.USERNAME_FIELD, "first_name", "last_name", "email"]
     users = model._default_manager.all()
     if {"first_name", "last_name"} <= present:
         users = users.alias(
             chinese_name=_joined("last_name", "first_name"),
             western_name=_joined("first_name", Value(" "), "last_name"),
         )
-        names |= {"chinese_name__icontains": term, "western_name__icontains": term}
+        # What is in either name is in both of these.
+        wanted[1:3] = ["chinese_name", "western_name"]
+        present |= {"chinese_name", "western_name"}
+    names = {f"{name}__icontains": term for name in wanted if name in present}
     return users.filter(Q(*names.items(), _connector=Q.OR)).order_by()
 
 

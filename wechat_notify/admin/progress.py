@@ -111,18 +111,24 @@ class Progress:
             when = date_format(timezone.localtime(self._starts_at), "DATETIME_FORMAT")
             yield _("It starts at %(time)s.") % {"time": when}
         elif self.rate and not self.brakes:
-            yield _("%(rate)s a second") % {"rate": f"{self.rate:.{0 if self.rate >= 10 else 1}f}"}
+            yield _speed(self.rate)
             yield _left(self.waiting / self.rate)
+
+
+def _speed(rate: float) -> str:
+    if rate >= 1:
+        return _("%(rate)d a second") % {"rate": round(rate)}
+    return _("%(rate)s a minute") % {"rate": f"{60 * rate:.3g}"}
 
 
 def _left(seconds: float) -> str:
     whole = math.ceil(seconds)
     if whole < 90:
         return ngettext("about %d second left", "about %d seconds left", whole) % whole
-    minutes = math.ceil(whole / 60)
+    minutes = round(seconds / 60)
     if minutes < 90:
         return ngettext("about %d minute left", "about %d minutes left", minutes) % minutes
-    hours = math.ceil(minutes / 60)
+    hours = round(seconds / 3600)
     return ngettext("about %d hour left", "about %d hours left", hours) % hours
 
 
@@ -159,8 +165,7 @@ class ProgressMixin(ResendMixin):
                 "again": progress.again,
                 "done": progress.now.done,
                 "at": progress.now.at,
-            },
-            headers={"Cache-Control": "no-store"},
+            }
         )
 
     def _panel(self, request: HttpRequest, progress: Progress) -> SafeString:

@@ -15,6 +15,7 @@ from .. import services
 from ..models import MessageTemplate
 from .accounts import AccountChoicesMixin
 from .badges import badge
+from .compose.links import ComposeLinkMixin
 from .explanations import why_paused
 from .filters import AccountFilter, StateFilter
 from .gallery import GalleryMixin
@@ -60,7 +61,9 @@ REMOTE_FIELDS = ("title", "content", "example")
 
 
 @admin.register(MessageTemplate)
-class MessageTemplateAdmin(SyncMixin, GalleryMixin, RestsMixin, VerbsMixin, AccountChoicesMixin):
+class MessageTemplateAdmin(
+    ComposeLinkMixin, SyncMixin, GalleryMixin, RestsMixin, VerbsMixin, AccountChoicesMixin
+):
     form = TemplateForm
     verbs = VERBS
     list_display = ("label", "name", "account", "state", "synced_at")

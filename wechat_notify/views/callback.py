@@ -74,8 +74,9 @@ class CallbackView(View):
     def reply(self, message: Message) -> str | bytes | None:
         """The XML to answer a message with; None, as here: nothing.
 
-        ``message`` is a ``Message`` or an ``Event``; ``self.kwargs["account"]`` is the alias. It
-        is called once for each message, and has five seconds. Encrypted as the message was.
+        ``message`` is a ``Message`` or an ``Event``, never a delivery receipt;
+        ``self.kwargs["account"]`` is the alias. It is called once for each message, and has five
+        seconds. Encrypted as the message was.
         """
         return None
 
@@ -84,11 +85,11 @@ class CallbackView(View):
         credentials = Credentials.of(request.GET)
         opened = lock.open(credentials, body, now=timezone.now())
         message = parse(opened.xml)
-        with once(config.alias, credentials, opened.xml, message) as is_new:
+        with once(config.alias, credentials, opened, message) as is_new:
             if not is_new:
                 return _text(SUCCESS)
             handle(config.alias, message)
-            reply = self.reply(message)
+            reply = None if message.is_receipt else self.reply(message)
         if not reply:
             return _text(SUCCESS)
         xml: str | bytes = reply

@@ -28,6 +28,7 @@ MAX_OPENID = 64
 # The year 9999, the last one that a datetime can hold.
 _LAST_SECOND = 253_402_300_799
 _QR_SCENE = "qrscene_"
+RECEIPT = "templatesendjobfinish"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Message:
     type: str
     msgid: int
     fields: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def is_receipt(self) -> bool:
+        """Whether it says how a template message fared."""
+        return False
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -66,6 +72,10 @@ class Event(Message):
     event_key: str
     ticket: str = field(repr=False)
     status: str
+
+    @property
+    def is_receipt(self) -> bool:
+        return self.event == RECEIPT
 
     @property
     def identity(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What is being composed, and by whom. It lives in the form alone: nothing is kept on the server."""
+"""What is being composed, and by whom. It lives in the form: nothing is kept on the server."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -11,8 +11,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from ...delivery.content import complete, link_problems
-from ...wechat import fields as template_fields
 from ...types import MiniProgram
+from ...wechat import fields as template_fields
 from .draft import VALUE, Composing, Message
 from .inputs import MomentField, ValueField
 from .recipients import RecipientsForm
@@ -27,7 +27,9 @@ class ComposeForm(RecipientsForm):
         label=_("Link"),
         required=False,
         widget=forms.TextInput(attrs={"inputmode": "url"}),
-        help_text=_("A tap on the message opens it. Empty: the template's own link, if it has one."),
+        help_text=_(
+            "A tap on the message opens it. Empty: the template's own link, if it has one."
+        ),
     )
     miniprogram_appid = forms.CharField(
         label=_("Mini program appid"),

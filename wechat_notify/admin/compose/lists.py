@@ -60,7 +60,7 @@ class Selection:
         """The rows themselves. Raises ``LookupError`` where this user has no such list."""
         model_admin = self._model_admin(site, request)
         asked = copy.copy(request)
-        asked.GET = QueryDict(self.query)  # type: ignore[assignment]
+        asked.GET = QueryDict(self.query)
         try:
             rows = model_admin.get_changelist_instance(asked).get_queryset(asked)
             return rows.filter(pk__in=self.ids) if self.ids else rows

@@ -1,6 +1,7 @@
 """The users whom a member of staff may choose from, and how to name and find them."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -8,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import CharField, Q, QuerySet, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from ...models import OpenIDBinding
 from ..people import about
@@ -80,8 +82,29 @@ def with_full_names(users: QuerySet[Any]) -> QuerySet[Any]:
     """``users`` with ``chinese_name`` and ``western_name``, where the model has the parts."""
     present = {field.name for field in get_user_model()._meta.get_fields()}
     if not {"first_name", "last_name"} <= present:
-        return users.alias(chinese_name=Value(""), western_name=Value(""))
-    return users.annotate(
-        chinese_name=Concat("last_name", "first_name", output_field=CharField()),
-        western_name=Concat("first_name", Value(" "), "last_name", output_field=CharField()),
-    )
+        chinese_name: Any = Value("")
+        western_name: Any = Value("")
+    else:
+        chinese_name = Concat("last_name", "first_name", output_field=CharField())
+        western_name = Concat("first_name", Value(" "), "last_name", output_field=CharField())
+    named: QuerySet[Any] = users.annotate(chinese_name=chinese_name, western_name=western_name)
+    return named
+
+
+def described(users: Iterable[Any], account: str) -> list[dict[str, str]]:
+    """Each user as ``id``, ``name`` and ``note``: why nothing reaches them, or nothing."""
+    found = list(users)
+    bindings = OpenIDBinding.objects.filter(account=account, user__in=[user.pk for user in found])
+    follows: dict[Any, bool] = {}
+    for pk, subscribed in bindings.values_list("user_id", "subscribed"):
+        follows[pk] = follows.get(pk, False) or subscribed
+    return [
+        {"id": str(user.pk), "name": shown_name(user), "note": _note(follows.get(user.pk))}
+        for user in found
+    ]
+
+
+def _note(follows: bool | None) -> str:
+    if follows is None:
+        return _("has not bound WeChat")
+    return "" if follows else _("does not follow the account")

@@ -6,13 +6,12 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import QueryDict
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext, ngettext_lazy
+from django.utils.translation import ngettext_lazy
 
 from ...delivery.audience import Audience, everyone
 from .draft import Composing
@@ -23,7 +22,7 @@ NAMED = 10
 SHOWN_LENGTH = 40
 
 
-class GroupsField(forms.ModelMultipleChoiceField):
+class GroupsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as its base
     def label_from_instance(self, obj: Model) -> str:
         return f"{obj} ({obj.members})"  # type: ignore[attr-defined]  # an annotation
 
@@ -81,6 +80,25 @@ class RecipientsForm(forms.Form):
         chosen = tuple(part for part in ids.split(",") if part)
         return Selection(label, query, chosen) if label else None
 
+    def selection_name(self) -> str:
+        """What these rows are called; empty where there are none, or no such thing."""
+        selection = self.selection()
+        try:
+            return selection.name() if selection is not None else ""
+        except (LookupError, ValueError):
+            return ""
+
+    def selection_count(self) -> int | None:
+        """How many users these rows stand for; None where they cannot be read."""
+        selection = self.selection()
+        if selection is None:
+            return None
+        try:
+            chosen = selection.users(self.composing.site, self.composing.request)
+            return self.visible.filter(pk__in=chosen.values("pk")).count()
+        except LookupError:
+            return None
+
     def clean_pasted(self) -> Pasted:
         entries = split(self.cleaned_data["pasted"])
         if len(entries) > MOST_PASTED:
@@ -123,20 +141,25 @@ class RecipientsForm(forms.Form):
         return conditions + [Q(pk__in=users.values("pk")) for users in chosen]
 
 
-def _groups(users: QuerySet[Any]) -> QuerySet[Group] | None:
+def _groups(users: QuerySet[Any]) -> QuerySet[Any] | None:
     """Groups that have members among ``users``; None where the user model knows no groups."""
-    names = {field.name for field in get_user_model()._meta.get_fields()}
-    if "groups" not in names:
+    try:
+        groups: Any = get_user_model()._meta.get_field("groups")
+    except FieldDoesNotExist:
         return None
-    members = Q(user__in=users.values("pk"))
-    counted = Group.objects.annotate(members=Count("user", filter=members, distinct=True))
-    return counted.filter(members__gt=0).order_by("name")
+    member = groups.related_query_name()
+    among = Q(**{f"{member}__in": users.values("pk")})
+    every = groups.related_model._default_manager.all()
+    counted = every.annotate(members=Count(member, filter=among, distinct=True))
+    return counted.filter(members__gt=0).order_by("name")  # type: ignore[no-any-return]
 
 
 def _complaints(found: Pasted) -> list[ValidationError]:
     complaints = []
     if found.unknown:
-        text = ngettext_lazy("%(count)d is not known: %(names)s", "%(count)d are not known: %(names)s", "count")
+        text = ngettext_lazy(
+            "%(count)d is not known: %(names)s", "%(count)d are not known: %(names)s", "count"
+        )
         complaints.append(_complaint(text, found.unknown))
     if found.ambiguous:
         text = ngettext_lazy(

@@ -1,6 +1,7 @@
 """Sending what was composed, to everybody or first to oneself."""
 
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
@@ -23,11 +24,16 @@ def is_nonce(text: str) -> bool:
     return len(text) == 2 * TOKEN_BYTES and text.isascii() and text.isalnum()
 
 
-def send(request: HttpRequest, message: Message, nonce: str) -> tuple[Notification, bool]:
-    """Send it once, however often the same page is answered.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of it. Not new: the same page was answered before, and nothing was sent again."""
 
-    Returns the notification and whether this call made it. Raises what ``notify()`` raises.
-    """
+    notification: Notification
+    is_new: bool
+
+
+def send(request: HttpRequest, message: Message, nonce: str) -> Sent:
+    """Send it once, however often the same page is answered. Raises what ``notify()`` raises."""
     return _send(
         request,
         message,
@@ -38,14 +44,12 @@ def send(request: HttpRequest, message: Message, nonce: str) -> tuple[Notificati
     )
 
 
-def send_test(request: HttpRequest, message: Message, nonce: str) -> tuple[Notification, bool]:
+def send_test(request: HttpRequest, message: Message, nonce: str) -> Sent:
     """Send it to the person at the keyboard, now. Otherwise as ``send``."""
     return _send(request, message, request.user, key=f"test-{nonce}")
 
 
-def _send(
-    request: HttpRequest, message: Message, users: Any, **options: Any
-) -> tuple[Notification, bool]:
+def _send(request: HttpRequest, message: Message, users: Any, **options: Any) -> Sent:
     began = timezone.now()
     notification = notify(
         users,
@@ -57,4 +61,4 @@ def _send(
         source=Notification.Source.ADMIN,
         **options,
     )
-    return notification, notification.created_at >= began
+    return Sent(notification, is_new=notification.created_at >= began)

@@ -5,36 +5,33 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
-from django.template.loader import render_to_string
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
 
 from ...exceptions import ConfigurationError, InvalidData, TemplateNotFound
-from ...models import MessageTemplate, Notification
+from ...models import Notification
 from ..access import allowed_accounts
-from ..base import BaseAdmin, Button
+from ..base import Button
 from ..links import object_link
 from ..pages import admin_page
-from .draft import Composing, Message, carried, templates_for
+from .answers import AnswersMixin
+from .draft import carried, templates_for
 from .form import ComposeForm
-from .people import People, may_compose, shown_name
+from .links import TITLE, compose_url
+from .people import described, may_compose
 from .preview import preview
-from .quota import quota_today
-from .review import Review
-from .sending import is_nonce, new_nonce, send, send_test
+from .review import NAMED, Review
+from .sending import Sent, is_nonce, new_nonce, send, send_test
 from .thumbnails import thumbnails
 
-TITLE = gettext_lazy("Compose and send")
 FOUND_USERS = 20
-SHORTEST_TERM = 1
-
-Step = Callable[[HttpRequest, ComposeForm], HttpResponse]
 
 
-class ComposeMixin(BaseAdmin):
+class ComposeMixin(AnswersMixin):
     """On the notifications, for whoever may send and may see users.
 
     One address for all steps; the button that was pressed says which. What has been filled in
@@ -43,125 +40,141 @@ class ComposeMixin(BaseAdmin):
     """
 
     def get_urls(self) -> list[URLPattern]:
-        own = {
-            "compose": ("compose/", self._compose_view),
-            "compose_preview": ("compose/preview/", self._preview_view),
-            "compose_users": ("compose/users/", self._users_view),
-            "compose_quota": ("compose/quota/", self._quota_view),
-        }
-        prefix = f"{self.opts.app_label}_{self.opts.model_name}"
-        return [
-            path(route, self.admin_site.admin_view(view), name=f"{prefix}_{name}")
-            for name, (route, view) in own.items()
-        ] + super().get_urls()
+        view = self.admin_site.admin_view(self._compose_view)
+        name = f"{self.opts.app_label}_{self.opts.model_name}_compose"
+        return [path("compose/", view, name=name), *super().get_urls()]
 
     def list_buttons(self, request: HttpRequest) -> list[Button]:
-        own = [Button(TITLE, self.url("compose"))] if may_compose(self.admin_site, request) else []
+        allowed = may_compose(self.admin_site, request)
+        own = [Button(TITLE, compose_url(self.admin_site))] if allowed else []
         return own + super().list_buttons(request)
 
-    # -- the page and its steps ---------------------------------------------------------------
-
     def _compose_view(self, request: HttpRequest) -> HttpResponse:
-        self._require(request)
+        if not may_compose(self.admin_site, request):
+            raise PermissionDenied
         given = request.POST if request.method == "POST" else request.GET
-        template = self._template(request, given.get("template", ""))
-        if template is None or "_templates" in given:
-            return self.choose(request, carried(given, "template"))
-        composing = Composing(self.admin_site, request, template)
-        if request.method != "POST":
-            return self._fill_in(request, ComposeForm.unchecked(composing, request.GET))
-        steps: dict[str, Step] = {
-            "_review": self._review,
-            "_test": self._test,
-            "_send": self._send,
-        }
-        for name, step in steps.items():
+        composing = self.composing(request, given.get("template", ""))
+        if composing is None or "_templates" in given:
+            return self.choose(request, carried(given))
+        for name, step in self._steps().items():
             if name in request.POST:
                 form = ComposeForm(composing, request.POST)
                 return step(request, form) if form.is_valid() else self._fill_in(request, form)
-        return self._fill_in(request, ComposeForm.unchecked(composing, request.POST))
+        return self._fill_in(request, ComposeForm.unchecked(composing, given))
+
+    def _steps(self) -> dict[str, Callable[[HttpRequest, ComposeForm], HttpResponse]]:
+        """What each button does with a form that is valid."""
+        return {"_review": self._review, "_test": self._test, "_send": self._send}
+
+    # -- the pages ----------------------------------------------------------------------------
 
     def choose(self, request: HttpRequest, hidden: list[tuple[str, str]]) -> HttpResponse:
         """The templates to choose from. ``hidden``: what has been filled in so far, if anything."""
         given = request.POST if request.method == "POST" else request.GET
         term = given.get("q", "").strip()
-        rows = templates_for(self.admin_site, request)
         return admin_page(
             self,
             request,
             "compose_choose.html",
             title=TITLE,
+            step=1,
             term=term,
-            tiles=thumbnails(rows, term),
-            hidden=[pair for pair in hidden if pair[0] != "template"],
-            compose_url=self.url("compose"),
+            tiles=thumbnails(templates_for(self.admin_site, request), term),
+            hidden=hidden,
+            compose_url=compose_url(self.admin_site),
             several_accounts=len(allowed_accounts(self.admin_site, request)) > 1,
         )
 
     def _fill_in(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
-        term = request.POST.get("user_search", "").strip()
-        account = form.composing.template.account
-        found = form.composing.people.search(term, account)[:FOUND_USERS] if term else None
+        composing, term = form.composing, request.POST.get("user_search", "").strip()
+        account = composing.template.account
+        found = composing.people.search(term, account)[:FOUND_USERS] if term else ()
         return admin_page(
             self,
             request,
             "compose_form.html",
             title=TITLE,
+            step=2,
             form=form,
-            composing=form.composing,
-            card=preview(form)["card"],
+            composing=composing,
+            chosen=described(form.chosen_users(), account),
             term=term,
-            found=found,
-            compose_url=self.url("compose"),
+            found=described(found, account),
+            preview=preview(form),
+            compose_url=compose_url(self.admin_site),
             preview_url=self.url("compose_preview"),
             users_url=self.url("compose_users"),
         )
 
-    def _review(
-        self, request: HttpRequest, form: ComposeForm, problems: InvalidData | None = None
-    ) -> HttpResponse:
-        message = form.message
+    def _review(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
+        review = Review(form.message)
         return admin_page(
             self,
             request,
             "compose_review.html",
             title=_("Look at it once more"),
-            review=Review(message, problems.problems if problems is not None else ()),
-            message=message,
-            hidden=carried(request.POST, "template"),
+            step=3,
+            review=review,
+            message=form.message,
+            hidden=[*carried(request.POST), ("template", review.template.pk)],
             nonce=new_nonce(),
-            compose_url=self.url("compose"),
+            compose_url=compose_url(self.admin_site),
             quota_url=self.url("compose_quota"),
         )
 
     def _test(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
-        def to_oneself(message: Message) -> None:
-            notification, is_new = send_test(request, message, self._nonce(request))
-            if is_new:
-                self.log_addition(request, notification, _("A test, sent to oneself."))
-            told = _("A test is on its way to you: %s")
-            self._tell(request, told, notification)
-
-        problems = self._attempt(request, lambda: to_oneself(form.message))
-        return self._review(request, form, problems)
+        sent = self._attempt(request, form, send_test)
+        if sent is not None and sent.is_new:
+            told = _("A test is on its way to you: {}")
+            self._tell(request, told, sent.notification)
+        return self._review(request, form)
 
     def _send(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
-        sent: list[Notification] = []
+        sent = self._attempt(request, form, send)
+        if sent is None:
+            return self._review(request, form)
+        if not sent.is_new:
+            already = _("This was done already. Nothing was sent a second time.")
+            self.message_user(request, already, messages.WARNING)
+        elif sent.notification.send_at is not None:
+            when = date_format(localtime(sent.notification.send_at), "DATETIME_FORMAT")
+            told = _("It goes out with the first delivery run after %s: {}") % when
+            self._tell(request, told, sent.notification)
+        else:
+            self._tell(request, _("It is on its way: {}"), sent.notification)
+        return HttpResponseRedirect(self._after(request, sent.notification))
 
-        def to_everybody() -> None:
-            notification, is_new = send(request, form.message, self._nonce(request))
-            sent.append(notification)
-            if is_new:
-                count = ngettext("Composed for %d person.", "Composed for %d people.", 0)
-                self.log_addition(request, notification, count)
+    # -- pieces -------------------------------------------------------------------------------
 
-        problems = self._attempt(request, to_everybody)
-        if not sent:
-            return self._review(request, form, problems)
-        return HttpResponseRedirect(self._after(request, sent[0]))
-
-    def _template(self, request: HttpRequest, pk: str) -> MessageTemplate | None:
-        if not pk.isascii() or not pk.isdecimal():
+    def _attempt(
+        self,
+        request: HttpRequest,
+        form: ComposeForm,
+        verb: Callable[[HttpRequest, Any, str], Sent],
+    ) -> Sent | None:
+        """What was sent; None where it was not, with the reason told."""
+        nonce = request.POST.get("nonce", "")
+        if not is_nonce(nonce):
             return None
-        found: MessageTemplate | None = templates_for(self.admin_site, request).filter(pk=pk).first()
-        return found
+        try:
+            sent = verb(request, form.message, nonce)
+        except InvalidData as error:
+            shown = "; ".join(str(problem) for problem in error.problems[:NAMED])
+            self.message_user(request, _("Nothing was sent. %s") % shown, messages.ERROR)
+            return None
+        except (TemplateNotFound, ConfigurationError) as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return None
+        if sent.is_new:
+            self.log_addition(request, sent.notification, _("Composed in the admin."))
+        return sent
+
+    def _tell(self, request: HttpRequest, text: str, notification: Notification) -> None:
+        link = object_link(self.admin_site, notification)
+        named = link if self.has_view_permission(request) else str(notification)
+        self.message_user(request, format_html(text, named), messages.SUCCESS)
+
+    def _after(self, request: HttpRequest, notification: Notification) -> str:
+        if self.has_view_permission(request):
+            return self.url("change", notification.pk)
+        return compose_url(self.admin_site)

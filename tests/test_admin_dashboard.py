@@ -1,0 +1,114 @@
+"""The dashboard: today and thirty days, what went wrong, what rests, what is left of quotas."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.core.cache import cache
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from tests.admin_pages import SEE, browser, page, text
+from tests.factories import ORDER, make_bindings, make_template
+from wechat_notify.delivery.breaker import Breaker
+from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.services import notify
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def address() -> str:
+    return page("sendlog", "dashboard")
+
+
+def test_today_and_thirty_days_are_counted(template: MessageTemplate, address: str) -> None:
+    """By status, by day and by template, with a way to the messages."""
+    bindings = make_bindings(3)
+    notify(bindings, template, ORDER)
+    older = notify(bindings, template, ORDER)
+    Notification.objects.filter(pk=older.pk).update(created_at=timezone.now() - timedelta(days=3))
+    response = browser(*SEE).get(address)
+    shown = text(response)
+    assert response.context["overview"].today == {"pending": 3}
+    assert response.context["overview"].total == {"pending": 6}
+    assert shown.count('<rect class="wechat-bar--waiting"') == 3
+    assert "Highest day: 3" in shown
+    assert f"?notification__template__id__exact={template.pk}" in shown
+
+
+def test_causes_are_explained(template: MessageTemplate, address: str) -> None:
+    """The same table as on a notification's page, for all of them."""
+    notify(make_bindings(2), template, ORDER)
+    SendLog.objects.update(status="failed", errcode=43004)
+    shown = text(browser(*SEE).get(address))
+    assert "The person does not follow the account." in shown
+    assert f"{page('sendlog')}?status__exact=failed&amp;error=43004" in shown
+
+
+def test_what_is_at_rest_is_told(template: MessageTemplate, address: str) -> None:
+    """Accounts and templates that send nothing at the moment, and why."""
+    Breaker("default").trip(45009, "reach max api daily quota limit")
+    MessageTemplate.objects.update(paused_at=timezone.now(), pause_errcode=43116)
+    shown = text(browser(*SEE).get(address))
+    assert "Account default rests until" in shown
+    assert "(errcode 43116)" in shown
+
+
+def test_an_empty_site_says_what_to_do_first(address: str) -> None:
+    """No empty axes."""
+    shown = text(browser(*SEE).get(address))
+    assert "No message in thirty days." in shown
+    assert '<svg class="wechat-chart"' not in shown
+
+
+def test_the_counting_is_kept_for_a_minute(
+    template: MessageTemplate, address: str, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    """It reads every message of thirty days, so not once for each visitor."""
+    for number in range(5):
+        notify(make_bindings(2, first=10 * number + 1), make_template(f"t{number}", title=f"title{number}"), ORDER)
+    client = browser(*SEE)
+    with django_assert_max_num_queries(9):
+        client.get(address)
+    with django_assert_max_num_queries(5):
+        assert "title4" in text(client.get(address))
+    notify(make_bindings(1, first=99), template, ORDER)
+    assert client.get(address).context["overview"].today == {"pending": 10}
+    cache.clear()
+    assert client.get(address).context["overview"].today == {"pending": 11}
+
+
+def test_the_quota_is_asked_apart_from_the_page(wechat: Sandbox, address: str) -> None:
+    """WeChat may be slow; the page does not wait for it, and it is asked once a minute."""
+    client = browser(*SEE)
+    quota = page("sendlog", "quota")
+    assert f'data-wechat-live="{quota}"' in text(client.get(address))
+    assert wechat.calls["/cgi-bin/openapi/quota/get"] == 0
+    for _ in range(2):
+        html = client.get(quota).json()["html"]
+        assert "0 of 100000 used, 100000 left" in html
+        assert "backend knows no quota." in html
+    assert wechat.calls["/cgi-bin/openapi/quota/get"] == 1
+    assert "100000 left" in text(client.get(address, {"quota": "yes"}))
+
+
+def test_a_quota_that_cannot_be_told(
+    wechat: Sandbox, configure: Callable[..., None], address: str
+) -> None:
+    """A refusal or a wrong setting stands where the number would."""
+    wechat.fail(48001, path="/cgi-bin/openapi/quota/get")
+    assert "48001" in browser(*SEE).get(page("sendlog", "quota")).json()["html"]
+    cache.clear()
+    configure(default={"BACKEND": "no.such.Backend"})
+    assert "no.such.Backend" in browser(*SEE).get(page("sendlog", "quota")).json()["html"]
+
+
+def test_the_apps_index_and_the_list_lead_here(address: str) -> None:
+    """For those who may see it."""
+    index = "/admin/wechat_notify/"
+    client = browser(*SEE)
+    assert address in text(client.get(index))
+    assert address in text(client.get(page("sendlog")))
+    assert address not in text(browser("view_messagetemplate", name="other").get(index))
