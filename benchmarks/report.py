@@ -20,8 +20,8 @@ machine and from hour to hour: trust the ratios.
 """
 
 HOW_SENDING = f"""\
-Every contender sends the same message of about 520 bytes, for {{seconds:g}} seconds after a
-warm-up, {{runs}} in a fresh process. *blog's loop*: `requests.post` for each user. *wechatpy*: its
+Every contender sends the same message of about 520 bytes, in a fresh process each time, for
+{{seconds:g}} seconds after a warm-up; {{runs}}. *blog's loop*: `requests.post` for each user. *wechatpy*: its
 client in a loop. *session.post*: one `requests.Session` in a pool of {WIDTH} threads that records
 nothing, the yardstick. *this app*: rows claimed from the database, sent by {WIDTH} threads, results
 written, default settings; its CPU includes its database client, on SQLite the database itself. The
@@ -45,7 +45,7 @@ sample. Claims and memory are given for the four quarters of the sample.
 
 def render(results: Results, machine: Iterable[tuple[str, str]], seconds: float, runs: int) -> str:
     """The page as text."""
-    times = "once" if runs == 1 else f"the median of {runs} runs, each"
+    times = "one run" if runs == 1 else f"the median of {runs} runs"
     parts = [
         HEAD,
         f"Measured on {datetime.now(timezone.utc):%Y-%m-%d}.\n",

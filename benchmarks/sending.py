@@ -105,10 +105,8 @@ def _run(api: Api, contender: Contender, tls: bool, seconds: float) -> Figures:
     samples = processes.run(tasks, api.ca_bundle)
     counts = api.take_counts()
     messages = sum(sample.found["messages"] for sample in samples)
-    started = min(sample.started for sample in samples)
-    ended = max(sample.ended for sample in samples)
     return Figures(
-        rate=messages / (ended - started),
+        rate=sum(s.found["messages"] / (s.ended - s.started) for s in samples),
         cpu=sum(sample.cpu for sample in samples) / messages * 1000,
         peak_mb=max(sample.peak_mb for sample in samples),
         tokens=counts["tokens"],

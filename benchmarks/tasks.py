@@ -1,6 +1,7 @@
 """What a child process is asked to do, and what it answers. Standard library only."""
 
 import json
+import time
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ APP_ID = "wx0123456789abcdef"
 APP_SECRET = "0123456789abcdef0123456789abcdef"
 TEMPLATE_ID = "sY7kq0N2Wv3mB8cZ1xL5tR9pD4hJ6gF_aQeUoIyTnKs"
 TEMPLATE_NAME = "order_shipped"
-URL = "https://school.example/orders/20261123000017/"
+URL = "https://shop.school.example/orders/20261123150100000017/?from=wechat&lang=zh-hans"
 CONTENT = (
     "商品名称:{{thing1.DATA}}\n下单时间:{{time2.DATA}}\n订单金额:{{amount3.DATA}}\n"
     "订单编号:{{character_string4.DATA}}\n订单状态:{{phrase5.DATA}}"
@@ -64,13 +65,34 @@ class Task:
         return cls(**json.loads(text))
 
 
+class Stopwatch:
+    """Wall and CPU time since it was made, up to the last lap."""
+
+    def __init__(self) -> None:
+        # CLOCK_MONOTONIC: the same for every process of the machine, and no one sets it.
+        self.started = self.ended = time.monotonic()
+        self._cpu = self._cpu_ended = time.process_time()
+
+    def lap(self) -> None:
+        self.ended, self._cpu_ended = time.monotonic(), time.process_time()
+
+    @property
+    def lapped(self) -> bool:
+        return self.ended > self.started
+
+    @property
+    def cpu(self) -> float:
+        """User and system seconds of all threads of this process."""
+        return self._cpu_ended - self._cpu
+
+
 class Workload(Protocol):
     """Made by its module's ``make(task)``. Contenders send a few messages then: no cold start."""
 
-    def run(self, seconds: float) -> dict[str, Any]:
+    def run(self, seconds: float, stopwatch: Stopwatch) -> dict[str, Any]:
         """Work for about so long, where the work has no end of its own. The answer is JSON.
 
-        Contenders say in ``messages`` how many were accepted.
+        Contenders say in ``messages`` how many were accepted, up to the last lap if they take any.
         """
 
 

@@ -139,7 +139,7 @@ def test_failures_are_grouped_and_explained(notification: Notification) -> None:
     assert "Ask the person to follow the account again." in html
     assert "(errcode 43004)" in html
     assert "This user has not bound WeChat." in html
-    assert "Ask the person, then resend it." in html
+    assert "Ask the person whether it came" in html
     assert "the person refuses messages of this account" in html
     query = f"notification={notification.pk}&amp;status__exact=failed&amp;error=43004"
     assert query in html

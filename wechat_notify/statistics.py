@@ -49,7 +49,7 @@ class Cause:
         """Whether the same message may well arrive now, and surely did not before."""
         if self.status is Status.UNDELIVERED:
             return USER_BLOCK not in self.words
-        return self.status is Status.FAILED and _is_transient(self.errcode)
+        return self.status is Status.FAILED and is_transient(self.errcode)
 
 
 def causes(logs: SendLogQuerySet, *, most: int = 50) -> list[Cause]:
@@ -82,14 +82,15 @@ def resendable(logs: SendLogQuerySet) -> SendLogQuerySet:
     """
     failed = logs.filter(status=Status.FAILED)
     codes = failed.order_by().values_list("errcode", flat=True).distinct()
-    passing = [code for code in codes if code is not None and _is_transient(code)]
+    passing = [code for code in codes if code is not None and is_transient(code)]
     wanted = Q(status=Status.FAILED) & (Q(errcode=None) | Q(errcode__in=passing))
     wanted |= Q(status=Status.UNDELIVERED) & ~Q(receipt_status__contains=USER_BLOCK)
     resends = SendLog.objects.filter(resend_of=OuterRef("pk"))
     return logs.filter(wanted).exclude(Exists(resends))
 
 
-def _is_transient(errcode: int | None) -> bool:
+def is_transient(errcode: int | None) -> bool:
+    """Whether what made a message fail passes by itself. None: WeChat was never reached."""
     # A failed row without a code never reached WeChat: had it been in doubt, it would be uncertain.
     return errcode is None or describe(errcode).treatment in TRANSIENT
 

@@ -5,11 +5,10 @@ Makes ready, writes ``ready``, waits for a line, runs, and writes its ``Sample``
 
 import json
 import sys
-import time
 from dataclasses import asdict
 from importlib import import_module
 
-from ..tasks import Sample, Task
+from ..tasks import Sample, Stopwatch, Task
 from .memory import peak_mb
 
 
@@ -21,11 +20,12 @@ def main() -> None:
     workload = import_module(f"{__package__}.{task.kind}").make(task)
     print("ready", flush=True)
     sys.stdin.readline()
-    # CLOCK_MONOTONIC: the same for every process of the machine, and no one sets it.
-    cpu, started = time.process_time(), time.monotonic()
-    found = workload.run(task.seconds)
-    ended, cpu = time.monotonic(), time.process_time() - cpu
-    print(json.dumps(asdict(Sample(started, ended, cpu, peak_mb(), found))), flush=True)
+    stopwatch = Stopwatch()
+    found = workload.run(task.seconds, stopwatch)
+    if not stopwatch.lapped:
+        stopwatch.lap()
+    sample = Sample(stopwatch.started, stopwatch.ended, stopwatch.cpu, peak_mb(), found)
+    print(json.dumps(asdict(sample)), flush=True)
 
 
 main()

@@ -5,7 +5,7 @@ from typing import Any
 
 import requests
 
-from ..tasks import APP_ID, APP_SECRET, Task, Workload, message
+from ..tasks import APP_ID, APP_SECRET, Stopwatch, Task, Workload, message
 
 
 class Blog:
@@ -15,7 +15,7 @@ class Blog:
         answer = requests.get(f"{api_base}/cgi-bin/token", params=params, timeout=10)
         self._token = answer.json()["access_token"]
 
-    def run(self, seconds: float) -> dict[str, Any]:
+    def run(self, seconds: float, stopwatch: Stopwatch) -> dict[str, Any]:
         until = time.monotonic() + seconds
         sent = 0
         while time.monotonic() < until:

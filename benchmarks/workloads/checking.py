@@ -5,7 +5,7 @@ from typing import Any
 
 from wechat_notify.wechat import fields, values
 
-from ..tasks import CONTENT, VALUES, Task, Workload
+from ..tasks import CONTENT, VALUES, Stopwatch, Task, Workload
 
 ROUNDS = 200
 BATCH = 50
@@ -14,7 +14,7 @@ BATCH = 50
 class Checking:
     """``run`` finds the CPU microseconds of ``values.normalise`` for the benchmark's message."""
 
-    def run(self, seconds: float) -> dict[str, Any]:
+    def run(self, seconds: float, stopwatch: Stopwatch) -> dict[str, Any]:
         parsed = fields.parse(CONTENT)
         best = min(self._batch(parsed) for _ in range(ROUNDS))
         return {"microseconds": best * 1e6}

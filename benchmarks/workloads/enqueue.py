@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from wechat_notify.models import SendLog
 from wechat_notify.services import notify
 
-from ..tasks import TEMPLATE_NAME, URL, VALUES, Task, Workload, openid
+from ..tasks import TEMPLATE_NAME, URL, VALUES, Stopwatch, Task, Workload, openid
 from .statements import bare_insert_select, empty_the_log
 
 
@@ -54,7 +54,7 @@ class Enqueue:
         empty_the_log()
         connection.ensure_connection()
 
-    def run(self, seconds: float) -> dict[str, Any]:
+    def run(self, seconds: float, stopwatch: Stopwatch) -> dict[str, Any]:
         begun = time.monotonic()
         self._way(self._recipients)
         taken = time.monotonic() - begun

@@ -13,7 +13,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from ..tasks import APP_ID, APP_SECRET, WIDTH, Task, Workload, message
+from ..tasks import APP_ID, APP_SECRET, WIDTH, Stopwatch, Task, Workload, message
 
 
 class Pool:
@@ -38,7 +38,7 @@ class Pool:
 
         list(self._threads.map(first, range(WIDTH)))
 
-    def run(self, seconds: float) -> dict[str, Any]:
+    def run(self, seconds: float, stopwatch: Stopwatch) -> dict[str, Any]:
         until = time.monotonic() + seconds
 
         def loop(thread: int) -> int:

@@ -8,7 +8,7 @@ from django.db import connection
 
 from wechat_notify.models import MessageTemplate, OpenIDBinding
 
-from ..tasks import ACCOUNT, CONTENT, TEMPLATE_ID, TEMPLATE_NAME, Task, Workload
+from ..tasks import ACCOUNT, CONTENT, TEMPLATE_ID, TEMPLATE_NAME, Stopwatch, Task, Workload
 
 _USERS = """
     INSERT INTO {users} (id, username, first_name, last_name, email, password,
@@ -28,7 +28,7 @@ class Population:
     def __init__(self, recipients: int) -> None:
         self._recipients = recipients
 
-    def run(self, seconds: float) -> dict[str, Any]:
+    def run(self, seconds: float, stopwatch: Stopwatch) -> dict[str, Any]:
         begun = time.monotonic()
         MessageTemplate.objects.create(
             account=ACCOUNT,

@@ -10,7 +10,7 @@ from django.db import connection
 from wechat_notify.delivery import engine
 from wechat_notify.services import notify
 
-from ..tasks import TEMPLATE_NAME, URL, VALUES, Task, Workload
+from ..tasks import TEMPLATE_NAME, URL, VALUES, Stopwatch, Task, Workload
 from .enqueue import users
 from .memory import resident_mb
 from .statements import empty_the_log
@@ -37,7 +37,7 @@ class Worker:
             self._sizes = _sizes()
         engine.deliver(limit=500)
 
-    def run(self, seconds: float) -> dict[str, Any]:
+    def run(self, seconds: float, stopwatch: Stopwatch) -> dict[str, Any]:
         stop = threading.Event()
         timer = threading.Timer(seconds, stop.set)
         timer.start()

@@ -11,6 +11,7 @@ from ..tasks import (
     TEMPLATE_ID,
     URL,
     VALUES,
+    Stopwatch,
     Task,
     Workload,
     openid,
@@ -34,7 +35,7 @@ class Loop:
         self._client = Client(api_base)
         self._send(0)
 
-    def run(self, seconds: float) -> dict[str, Any]:
+    def run(self, seconds: float, stopwatch: Stopwatch) -> dict[str, Any]:
         until = time.monotonic() + seconds
         sent = 0
         while time.monotonic() < until:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from ..conf import settings
 from ..models import MessageTemplate, Notification, SendLog
-from ..statistics import USER_BLOCK, Cause
+from ..statistics import USER_BLOCK, Cause, is_transient
 from ..wechat.errors import describe
 from .rests import why_at_rest
 
@@ -20,9 +20,12 @@ MEANINGS = {
     Status.SENDING: gettext_lazy("A worker is sending it at this moment."),
     Status.SENT: gettext_lazy("WeChat accepted the message. Its receipt has not come yet."),
     Status.DELIVERED: gettext_lazy("The message is on the person's phone."),
+    Status.UNCERTAIN: gettext_lazy("WeChat gave no usable answer."),
     Status.EXPIRED: gettext_lazy("It was too late to send it: its time was over."),
     Status.CANCELLED: gettext_lazy("Somebody called it off before it was sent."),
 }
+TRIED = gettext_lazy("It was tried as often as the settings allow. It can be resent.")
+ASK = gettext_lazy("It may have arrived. Ask the person whether it came; if not, resend it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,12 @@ def why_paused(template: MessageTemplate) -> str:
 
 
 def reason(log: SendLog) -> str:
-    """What went wrong, in one sentence; empty where WeChat said "ok" (errcode 0) or nothing."""
+    """What went wrong, in a sentence or two; empty where WeChat said "ok" (errcode 0) or nothing.
+
+    A failed message is not "tried again by itself", whatever its errcode says of one that waits.
+    """
+    if log.status == Status.FAILED and log.errcode and is_transient(log.errcode):
+        return f"{describe(log.errcode).cause} {TRIED} (errcode {log.errcode})"
     return "" if log.errcode == 0 else log.explanation
 
 
@@ -65,7 +73,7 @@ def _meaning(log: SendLog) -> Iterator[str]:
     elif log.status in MEANINGS:
         yield str(MEANINGS[Status(log.status)])
     if log.status == Status.UNCERTAIN:
-        yield _("It may have arrived: no usable answer came back. Ask the person, then resend it.")
+        yield str(ASK)
 
 
 def _undelivered(receipt: str) -> str:
@@ -111,7 +119,7 @@ def cause_in_words(cause: Cause) -> tuple[str, str]:
 def _step(cause: Cause) -> str:
     """The next step where it follows from the status rather than from an errcode."""
     if cause.status is Status.UNCERTAIN:
-        return _("It may have arrived: no usable answer came back. Ask the person, then resend it.")
+        return str(ASK)
     if cause.can_be_resent:
-        return _("It was tried as often as the settings allow. It can be resent.")
+        return str(TRIED)
     return ""

@@ -7,10 +7,12 @@ decided yet waits.
 """
 
 import logging
-from contextlib import nullcontext
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from django.core.cache import caches
 from django.db import IntegrityError, connections, router, transaction
@@ -20,10 +22,12 @@ from django.utils import timezone
 from ..conf import settings
 from ..models import Receipt, SendLog
 from ..signals import message_delivered, message_failed
+from ..wechat.forks import renew_after_fork
 from ..wechat.incoming import Event
 from .receipt_matching import Match, match_receipts
 
 logger = logging.getLogger(__name__)
+
 
 Status = SendLog.Status
 
@@ -91,7 +95,7 @@ def store(account: str, event: Event) -> None:
     using = router.db_for_write(Receipt)
     inside = connections[using].in_atomic_block
     try:
-        with transaction.atomic(using=using) if inside else nullcontext():
+        with transaction.atomic(using=using) if inside else _turns.take(using):
             receipt.save(using=using, force_insert=True)
     except IntegrityError:
         logger.debug("A receipt of account %r came again.", account)
@@ -140,6 +144,29 @@ def settle_in_passing(*, limit: int = PASSING_LIMIT) -> SettleReport:
     return report
 
 
+class _Turns:
+    """One writer of this process at a time, where the database takes only one anyway.
+
+    SQLite lets the others sleep, up to 100 ms at a time, and then try their luck. In a storm that
+    is what the slowest per cent wait for; a queue is fair and wakes the next one at once.
+    """
+
+    def __init__(self) -> None:
+        self.renew()
+        renew_after_fork(self)
+
+    def renew(self) -> None:
+        self._lock = threading.Lock()
+
+    def take(self, using: str) -> AbstractContextManager[Any]:
+        connection = connections[using]
+        alone = connection.vendor == "sqlite" and not connection.in_atomic_block
+        return self._lock if alone else nullcontext()
+
+
+_turns = _Turns()
+
+
 class _Batch:
     """One batch of receipts, in one transaction."""
 
@@ -159,7 +186,7 @@ class _Batch:
 
     def settle(self) -> SettleReport:
         report = SettleReport()
-        with transaction.atomic(using=self._using):
+        with _turns.take(self._using), transaction.atomic(using=self._using):
             # Writing comes first: SQLite then has this transaction to itself from the start.
             report.given_up = self._give_up(UNDECIDED_KEPT, self._unsettled())
             receipts = self._claim()

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from ...conf import settings
 from ...const_values import warnings
 from ...delivery.audience import Checked, check_each
-from ...delivery.recipients import NOT_BOUND, NOT_FOLLOWING
+from ...delivery.recipients import NOT_BOUND, NOT_FOLLOWING, Target
 from ...exceptions import InvalidData, Problem
 from ...models import OpenIDBinding
 from ..base import may_see_openids
@@ -150,7 +150,7 @@ class Review:
         if not self.message.data.personal_fields:
             return [("", self.message.card_for(""))]
         found = islice(self.audience.targets(), CARDS)
-        return [(target.label, card) for target in found if (card := self._card(target.person))]
+        return [(_name(target), card) for target in found if (card := self._card(target.person))]
 
     def _card(self, person: Any) -> SafeString | None:
         try:
@@ -165,3 +165,7 @@ class Review:
             account=self.template.account, user=self.composing.request.user.pk
         )
         return mine.reachable().exists()
+
+
+def _name(target: Target) -> str:
+    return shown_name(target.user) if target.user is not None else target.label

@@ -100,9 +100,10 @@
     let touched = input.value !== "" || said.textContent.trim() !== "";
 
     function showCount(number) {
+      if (!limit) return;
       counter.hidden = false;
-      counter.textContent = limit ? number + " / " + limit : String(number);
-      counter.classList.toggle("wechat-counter--over", limit > 0 && number > limit);
+      counter.textContent = number + " / " + limit;
+      counter.classList.toggle("wechat-counter--over", number > limit);
     }
 
     function count() {

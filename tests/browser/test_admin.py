@@ -1,0 +1,166 @@
+"""The admin as people use it: a bar that fills, a failure that is opened and resent, and pages
+that everybody can read.
+"""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from tests import factories
+from tests.browser.conftest import DESKTOP, PHONE
+from wechat_notify.delivery import engine
+from wechat_notify.delivery.breaker import Breaker
+from wechat_notify.models import MessageTemplate, OpenIDBinding, SendLog
+from wechat_notify.services import notify
+
+NARROW = {"viewport": {"width": 390, "height": 844}}
+TEXTS = {"character_string1": "2026112301", "thing2": "手工羊毛围巾"}
+
+
+@pytest.fixture
+def site(site: str, settings: Any, wechat: Any) -> str:
+    """The same site with Django's admin; its messages wait for a worker, and are tried once."""
+    settings.ROOT_URLCONF = "tests.urls"
+    settings.WECHAT_NOTIFY = {
+        **settings.WECHAT_NOTIFY,
+        "DISPATCHER": "wechat_notify.delivery.dispatch.WorkerDispatcher",
+        "MAX_ATTEMPTS": 1,
+    }
+    wechat.account.any_openid = True
+    get_user_model().objects.create_superuser("boss", password="letmein")
+    return site
+
+
+@pytest.fixture
+def template(wechat: Any, transactional_db: None) -> MessageTemplate:
+    made = factories.make_template()
+    wechat.add_template(factories.sandbox_template(made))
+    return made
+
+
+def sign_in(page: Any, site: str) -> None:
+    page.goto(f"{site}/admin/")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill("letmein")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Log out").or_(
+        page.get_by_role("button", name="Log out")
+    ).first.wait_for()
+
+
+def test_watching_a_notification_and_resending_what_failed(
+    site: str, wechat: Any, template: MessageTemplate, open_browser: Any
+) -> None:
+    """The bar fills while the page is open, the failure is explained, and resending it brings the
+    card to the phone."""
+    unlucky = factories.openid(77)
+    wechat.fail(-1, openid=unlucky, times=None)
+    notification = notify(factories.make_bindings(200), template, TEXTS)
+    page, phone = open_browser(DESKTOP), open_browser(PHONE)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/{notification.pk}/change/")
+    bar = page.get_by_role("progressbar")
+    page.get_by_text("0 of 200 done (0 %)").wait_for()
+    engine.deliver(limit=120)
+    page.get_by_text("120 of 200 done (60 %)").wait_for()
+    assert bar.get_attribute("aria-valuenow") == "60"
+    engine.deliver()
+    page.get_by_text("All 200 messages are done.").wait_for()
+    assert bar.get_attribute("aria-valuenow") == "100"
+    panel = page.get_by_role("region", name="Progress")
+    assert "WeChat is busy." in panel.inner_text()
+
+    panel.get_by_role("row", name="WeChat is busy.").get_by_role("link", name="1").click()
+    page.get_by_role("link", name="user77").click()
+    assert "WeChat is busy." in page.locator(".field-why").inner_text()
+    page.get_by_role("link", name="Explain this failure").click()
+    page.get_by_role("button", name="Ask WeChat").click()
+    page.get_by_text("127.0.0.1").wait_for()
+    page.get_by_role("link", name="Back to the message").click()
+
+    wechat.clear_faults()
+    page.locator(".field-notification_link").get_by_role("link").click()
+    page.get_by_role("link", name="Resend the 1 that can be resent").click()
+    page.get_by_role("button", name="Resend 1 message").click()
+    page.get_by_text("1 message was resent").wait_for()
+    engine.deliver()
+    assert SendLog.objects.get(resend_of__isnull=False).openid == unlucky
+    phone.goto(f"{wechat.url}/phone/{unlucky}/")
+    phone.get_by_text("手工羊毛围巾").wait_for()
+
+
+def test_the_page_still_helps_without_javascript(
+    site: str, template: MessageTemplate, chromium: Any
+) -> None:
+    """The panel is there, and a link loads it again."""
+    notification = notify(factories.make_bindings(3), template, TEXTS)
+    context = chromium.new_context(**DESKTOP, locale="en", java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/{notification.pk}/change/")
+    engine.deliver()
+    page.get_by_role("link", name="Reload").click()
+    page.get_by_text("All 3 messages are done.").wait_for()
+    page.goto(f"{site}/admin/wechat_notify/sendlog/dashboard/")
+    page.get_by_role("link", name="Ask WeChat").click()
+    page.get_by_text("of 100000 used").wait_for()
+    context.close()
+
+
+@pytest.fixture
+def everything(site: str, template: MessageTemplate) -> list[str]:
+    """The addresses of every page, with something of every kind on them."""
+    bindings = factories.make_bindings(12)
+    notification = notify(bindings, template, TEXTS)
+    logs = list(notification.logs.order_by("pk"))
+    for log, status in zip(logs, SendLog.Status.values, strict=False):
+        SendLog.objects.filter(pk=log.pk).update(status=status, errcode=43004, rid="1-2-3")
+    SendLog.objects.filter(pk=logs[-1].pk).update(status="failed", errcode=-1)
+    OpenIDBinding.objects.filter(pk=bindings[0].pk).update(subscribed=False)
+    factories.make_template("gone", is_active=False)
+    Breaker("default").trip(40164, "invalid ip 10.0.0.1")
+    app = f"{site}/admin/wechat_notify"
+    return [
+        f"{app}/",
+        f"{app}/sendlog/",
+        f"{app}/sendlog/{logs[0].pk}/change/",
+        f"{app}/sendlog/{logs[0].pk}/explain/",
+        f"{app}/sendlog/dashboard/",
+        f"{app}/notification/",
+        f"{app}/notification/{notification.pk}/change/",
+        f"{app}/notification/{notification.pk}/resend/",
+        f"{app}/notification/{notification.pk}/cancel/",
+        f"{app}/messagetemplate/",
+        f"{app}/messagetemplate/{template.pk}/change/",
+        f"{app}/messagetemplate/gallery/",
+        f"{app}/messagetemplate/sync/",
+        f"{app}/openidbinding/",
+        f"{app}/openidbinding/{bindings[0].pk}/change/",
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [DESKTOP, NARROW], ids=["desktop", "phone"])
+def test_everybody_can_read_the_pages(
+    site: str, everything: list[str], open_browser: Any, device: dict[str, Any], scheme: str
+) -> None:
+    """axe finds no serious fault, in either theme; and no page is wider than the screen."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    page = open_browser({**device, "color_scheme": scheme})
+    sign_in(page, site)
+    faults = []
+    for address in everything:
+        page.goto(address)
+        page.wait_for_load_state("networkidle")
+        found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        faults += [
+            (address.removeprefix(site), fault["id"], node["target"], node["failureSummary"])
+            for fault in found
+            if fault["impact"] in {"serious", "critical"}
+            for node in fault["nodes"]
+        ]
+        fits = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        if not fits:
+            faults.append((address.removeprefix(site), "wider than the screen", [], ""))
+    assert faults == []
