@@ -140,27 +140,50 @@ def everything(site: str, template: MessageTemplate) -> list[str]:
     ]
 
 
+def visit(page: Any, address: str) -> None:
+    """Open a page, and do not leave before its own requests have been answered."""
+    page.goto(address)
+    if page.locator("[data-wechat-live]").count():
+        page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("device", [DESKTOP, NARROW], ids=["desktop", "phone"])
+def test_every_page_fits_and_needs_no_inline_script_or_style(
+    site: str, everything: list[str], open_browser: Any, device: dict[str, Any]
+) -> None:
+    """Under the strict policy nothing is blocked, and no page is wider than the screen."""
+    page = open_browser(device)
+    sign_in(page, site)
+    for address in everything:
+        visit(page, address)
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), address
+
+
+# The card is a picture of WeChat's own, grey labels included; the rest is Django's.
+NOT_OURS = [[".wechat-chat"], ["div.breadcrumbs"], ["#searchbar"], ["#changelist-search .small"]]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", [DESKTOP, NARROW], ids=["desktop", "phone"])
 def test_everybody_can_read_the_pages(
-    site: str, everything: list[str], open_browser: Any, device: dict[str, Any], scheme: str
+    site: str, everything: list[str], chromium: Any, device: dict[str, Any], scheme: str
 ) -> None:
-    """axe finds no serious fault, in either theme; and no page is wider than the screen."""
+    """axe finds no serious fault in either theme, on a desktop and on a phone."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    page = open_browser({**device, "color_scheme": scheme})
+    # axe itself puts styles into the page.
+    context = chromium.new_context(**device, color_scheme=scheme, locale="en", bypass_csp=True)
+    page = context.new_page()
     sign_in(page, site)
     faults = []
     for address in everything:
-        page.goto(address)
-        page.wait_for_load_state("networkidle")
-        found = axe.run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        visit(page, address)
+        looked_at = {"exclude": NOT_OURS}
+        found = axe.run(page, looked_at, {"resultTypes": ["violations"]}).response["violations"]
         faults += [
             (address.removeprefix(site), fault["id"], node["target"], node["failureSummary"])
             for fault in found
             if fault["impact"] in {"serious", "critical"}
             for node in fault["nodes"]
         ]
-        fits = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        if not fits:
-            faults.append((address.removeprefix(site), "wider than the screen", [], ""))
+    context.close()
     assert faults == []

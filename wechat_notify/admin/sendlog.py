@@ -185,7 +185,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         rows = [(_("resend of"), obj.resend_of)] if obj.resend_of else []
         rows += [(_("resent as"), log) for log in obj.resends.select_related("user").order_by("pk")]
         parts = ((what, self._numbered(log), status_badge(log.status)) for what, log in rows)
-        return format_html_join("", "<div>{}: {} {}</div>", parts)
+        return format_html_join("", "<div>{}: {} {}</div>", parts) or SafeString("-")
 
     def _numbered(self, log: SendLog) -> SafeString:
         return link(self.url("change", log.pk), f"#{log.pk}")

@@ -10,6 +10,7 @@ import datetime
 import decimal
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from types import MethodType
 from typing import Any, ClassVar
 
 from django.contrib.auth import get_user_model
@@ -175,14 +176,17 @@ def _unknown(wrong: str, known: Iterable[str]) -> str:
 
 
 def _value(user: Any, name: str) -> Any:
-    """What a listed name leads to, as plain text, number or date; "" where there is nothing."""
+    """What a listed name leads to, as plain text, number or date; "" where there is nothing.
+
+    A manager of related rows is nothing that can be said in a message.
+    """
     value = user
     for part in name.split("."):
         try:
             value = getattr(value, part, None)
         except ObjectDoesNotExist:  # the other end of a one-to-one relation
             return ""
-        if callable(value) and not getattr(value, "alters_data", False):
+        if isinstance(value, MethodType) and not getattr(value, "alters_data", False):
             value = value()
     if value is None or callable(value):
         return ""
