@@ -68,7 +68,11 @@ def test_the_counting_is_kept_for_a_minute(
 ) -> None:
     """It reads every message of thirty days, so not once for each visitor."""
     for number in range(5):
-        notify(make_bindings(2, first=10 * number + 1), make_template(f"t{number}", title=f"title{number}"), ORDER)
+        notify(
+            make_bindings(2, first=10 * number + 1),
+            make_template(f"t{number}", title=f"title{number}"),
+            ORDER,
+        )
     client = browser(*SEE)
     with django_assert_max_num_queries(9):
         client.get(address)

@@ -22,7 +22,7 @@ from wechat_notify.delivery.engine import Report
 from wechat_notify.delivery.worker import Worker, last_seen
 from wechat_notify.management import progress
 from wechat_notify.management.progress import ProgressLine
-from wechat_notify.models import Notification, SendLog
+from wechat_notify.models import Notification, Receipt, SendLog
 from wechat_notify.services import notify
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -349,3 +349,20 @@ def test_a_long_run_shows_progress(monkeypatch: pytest.MonkeyPatch, configure: C
     lines = deliver().splitlines()
     assert lines[-1] == "Done: 250 sent."
     assert lines[0].startswith(" 40% 100 sent")
+
+
+def test_a_worker_settles_the_receipts_that_wait() -> None:
+    """With nothing left to send, what WeChat has said meanwhile still reaches its rows."""
+    notification = notify([openid(1)], make_template(), ORDER)
+    deliver()
+    log = notification.logs.get()
+    Receipt.objects.create(
+        account="default",
+        openid=log.openid,
+        msgid=log.msgid,
+        status="success",
+        event_at=timezone.now(),
+    )
+    deliver()
+    log.refresh_from_db()
+    assert log.status == SendLog.Status.DELIVERED

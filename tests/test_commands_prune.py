@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tests.factories import ORDER, make_template, openid
 from wechat_notify.delivery import prune
-from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.models import MessageTemplate, Notification, Receipt, SendLog
 from wechat_notify.services import notify, resend
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +39,7 @@ def test_what_is_older_than_the_setting_goes() -> None:
     """RETENTION_DAYS is 180: older messages and their notifications go, younger stay."""
     old, young = made(181), made(179)
     said = run()
-    assert "2 messages and 1 notifications deleted" in said
+    assert "2 messages, 1 notifications and 0 receipts deleted" in said
     assert list(Notification.objects.all()) == [young]
     assert not SendLog.objects.filter(notification=old.pk).exists()
     assert young.logs.count() == 2
@@ -96,9 +96,23 @@ def test_dry_run_counts_the_same_and_deletes_nothing() -> None:
     half = made(200, count=2)
     SendLog.objects.filter(pk=half.logs.first().pk).update(status="pending")  # type: ignore[union-attr]
     said = run("--dry-run")
-    assert "4 messages and 1 notifications would be deleted" in said
+    assert "4 messages, 1 notifications and 0 receipts would be deleted" in said
     assert SendLog.objects.count() == 5
-    assert "4 messages and 1 notifications deleted" in run()
+    assert "4 messages, 1 notifications and 0 receipts deleted" in run()
+
+
+def test_old_receipts_go_and_new_ones_stay() -> None:
+    """What a receipt said stands on its message; the receipt itself is not kept for ever."""
+    for number, age in enumerate((200, 200, 1)):
+        came = timezone.now() - timedelta(days=age)
+        receipt = Receipt.objects.create(
+            account="default", openid=openid(1), msgid=number, status="success", event_at=came
+        )
+        Receipt.objects.filter(pk=receipt.pk).update(received_at=came)
+    assert "2 receipts would be deleted" in run("--dry-run")
+    assert Receipt.objects.count() == 3
+    assert "2 receipts deleted" in run()
+    assert Receipt.objects.count() == 1
 
 
 def test_it_works_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +122,7 @@ def test_it_works_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
         made(200, count=9)
     lines = run(verbosity=2).splitlines()
     assert lines[0] == "4 messages, 0 notifications"
-    assert lines[-1].startswith("Older than 180 days: 54 messages and 6 notifications")
+    assert lines[-1].startswith("Older than 180 days: 54 messages, 6 notifications")
     assert not SendLog.objects.exists()
 
 

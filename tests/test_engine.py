@@ -645,7 +645,9 @@ def test_what_comes_back_from_an_attempt_is_still_called_off_or_held(
     called_off, held = queue([openid(1)]), queue([openid(2)])
     wechat.fail(-1, times=2)
     engine.deliver()
-    SendLog.objects.update(status=Status.SENDING)  # as they stood when the person pressed the button
+    SendLog.objects.update(
+        status=Status.SENDING
+    )  # as they stood when the person pressed the button
     cancel(called_off)
     pause(held)
     SendLog.objects.update(status=Status.PENDING, due_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Deleting what is old: log rows first, then the notifications left without any."""
+"""Deleting what is old: log rows, then the notifications left without any, then receipts."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from ..models import Notification, SendLog
+from ..models import Notification, Receipt, SendLog
 from .outbox import database
 
 # Small enough that a delete holds its locks for a moment only, beside workers that send.
@@ -20,6 +20,7 @@ class Pruned:
 
     messages: int = 0
     notifications: int = 0
+    receipts: int = 0
 
 
 def prune(
@@ -30,6 +31,7 @@ def prune(
 ) -> Pruned:
     """Delete finished messages of notifications made before ``before``, in batches.
 
+    Delivery receipts that came before then go too; what they said stands on their messages.
     A message that is still waiting or being sent is never deleted, nor one that was tried since,
     nor a notification that has any message left. Memory does not grow with the number of rows.
     ``progress`` is called after each batch. Safe to stop at any moment, and to run beside workers.
@@ -40,6 +42,9 @@ def prune(
             done.messages += count
             progress(done)
         done.notifications += _prune_notifications(page, before, dry_run)
+        progress(done)
+    for count in _prune_receipts(before, dry_run):
+        done.receipts += count
         progress(done)
     return done
 
@@ -77,6 +82,15 @@ def _prune_notifications(page: list[int], before: datetime, dry_run: bool) -> in
         left = left.exclude(pk__in=_old_messages(page, before).values("pk"))
     empty = Notification.objects.using(using).filter(~Exists(left), pk__in=page)
     return empty.count() if dry_run else _deleted(empty)
+
+
+def _prune_receipts(before: datetime, dry_run: bool) -> Iterator[int]:
+    old = Receipt.objects.using(database().alias).filter(received_at__lt=before)
+    if dry_run:
+        yield old.count()
+        return
+    while pks := list(old.order_by("pk").values_list("pk", flat=True)[:BATCH]):
+        yield _deleted(Receipt.objects.using(old.db).filter(pk__in=pks))
 
 
 def _deleted(rows: QuerySet[Any]) -> int:

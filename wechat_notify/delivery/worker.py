@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from ..conf import settings
 from ..models import SendLog
-from . import engine
+from . import engine, receipts
 from .engine import Report
 from .outbox import database
 
@@ -27,6 +27,7 @@ DATABASE_WAIT_MOST = 30.0
 DATABASE_TRIES = 5
 # An idle worker looks less and less often, down to once in so many intervals.
 IDLE_MOST = 4
+RECEIPTS_A_ROUND = 2_000
 SIGN_OF_LIFE_SECONDS = 15.0
 SIGN_OF_LIFE_KEPT = 7 * 24 * 3600
 
@@ -69,6 +70,7 @@ class Worker:
         while self._goes_on:
             try:
                 if not self._round():
+                    receipts.settle()
                     return
                 failures = 0
             except DATABASE_TROUBLE:
@@ -105,6 +107,7 @@ class Worker:
         """One delivery run, if anything is due. Whether it got anywhere."""
         self._sign()
         close_old_connections()
+        receipts.settle_in_passing(limit=RECEIPTS_A_ROUND)
         if not anything_due(self.aliases):
             return False
         before = self.report.handled

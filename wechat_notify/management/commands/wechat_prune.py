@@ -21,7 +21,7 @@ def days(text: str) -> int:
 class Command(BaseCommand):
     help = (
         "Deletes messages older than RETENTION_DAYS from the send log, then the notifications "
-        "left without any. What is waiting or being sent is never deleted. Safe beside workers."
+        "left without any, and old receipts. What is waiting or being sent is never deleted. Safe beside workers."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -44,8 +44,8 @@ class Command(BaseCommand):
         if options["verbosity"] > 0:
             what = "would be deleted" if options["dry_run"] else "deleted"
             self.stdout.write(
-                f"Older than {age} days: {done.messages} messages and {done.notifications} "
-                f"notifications {what}."
+                f"Older than {age} days: {done.messages} messages, {done.notifications} "
+                f"notifications and {done.receipts} receipts {what}."
             )
 
     def _progress(self, done: Pruned) -> None:
