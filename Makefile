@@ -39,7 +39,7 @@ bench: $(call ready,services) ## The numbers of docs/benchmarks.md
 	@$(VENVS)/services/bin/python -m benchmarks
 
 messages: $(call ready,demo) ## Collect and compile translations (needs GNU gettext)
-	@$(VENVS)/demo/bin/python manage.py makemessages --locale zh_Hans --no-location --no-wrap \
+	@$(VENVS)/demo/bin/python manage.py makemessages --locale zh_Hans --no-location --no-wrap --no-obsolete \
 		--ignore '.venv*' --ignore tests --ignore benchmarks
 	@$(VENVS)/demo/bin/python manage.py compilemessages --ignore '.venv*'
 

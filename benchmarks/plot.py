@@ -1,6 +1,6 @@
 """docs/images/benchmarks.svg: throughput and CPU of each contender, plain and over TLS."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,19 @@ STYLE: Any = {
 }
 
 
-def draw(found: Mapping[Cell, Figures], path: Path) -> None:
+def draw(runs: Mapping[Cell, Sequence[Figures]], path: Path) -> None:
     """Two rows, messages a second and CPU a message, of two panels: plain HTTP and TLS."""
+    found = {cell: sending.median(figures) for cell, figures in runs.items()}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 7), facecolor="white", layout="constrained")
+        figure = Figure(figsize=(11, 7), facecolor="white", layout="constrained")
         panels = figure.subplots(2, 2, sharex=True, sharey="row")
         for column, tls in enumerate((False, True)):
             _bars(panels[0][column], found, tls, lambda one: one.rate)
             _bars(panels[1][column], found, tls, lambda one: one.cpu)
             panels[0][column].set_title("TLS" if tls else "plain HTTP")
             panels[1][column].set_xlabel("latency of the API")
+        panels[0][0].set_ylim(bottom=1)
+        panels[1][0].set_ylim(bottom=0.1)
         panels[0][0].set_ylabel("messages a second (log)")
         panels[1][0].set_ylabel("CPU seconds per 1,000 messages (log)")
         handles, labels = panels[0][0].get_legend_handles_labels()
@@ -55,7 +58,7 @@ def _bars(
         places = [place - 0.4 + (number + 0.5) * width for place in range(len(latencies))]
         heights = [figure(found[Cell(label, latency, tls)]) for latency in latencies]
         bars = axes.bar(places, heights, width * 0.92, label=label, color=COLOURS[label])
-        axes.bar_label(bars, [_short(height) for height in heights], fontsize=6.5, padding=1)
+        axes.bar_label(bars, [_short(height) for height in heights], fontsize=6.3, padding=1)
     axes.set_yscale("log")
     axes.set_xticks(range(len(latencies)), [f"{latency} ms" for latency in latencies])
     axes.tick_params(axis="x", length=0)

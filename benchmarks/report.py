@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 from . import aims, enqueue, scale
 from .aims import Results
-from .sending import Cell, Figures
+from .sending import Cell, Figures, median
 from .tasks import WIDTH
 
 HEAD = """\
@@ -20,15 +20,20 @@ machine and from hour to hour: trust the ratios.
 """
 
 HOW_SENDING = f"""\
-Every contender sends the same message of about 520 bytes, in a fresh process each time, for
-{{seconds:g}} seconds after a warm-up; {{runs}}. *blog's loop*: `requests.post` for each user. *wechatpy*: its
-client in a loop. *session.post*: one `requests.Session` in a pool of {WIDTH} threads that records
-nothing, the yardstick. *this app*: rows claimed from the database, sent by {WIDTH} threads, results
-written, default settings; its CPU includes its database client, on SQLite the database itself. The
-CPU of the fake API and of the PostgreSQL server is nobody's. Over TLS the bundle of `certifi` is
-trusted, as in real life; who opens a connection for each message reads it again each time. A
-handshake over loopback costs no round trips, which flatters the loops. Tokens are kept in the
-memory of each process here, so two workers fetch two.
+Every contender sends the same message of about 500 bytes, in a fresh process each time, for
+{{seconds:g}} seconds after a warm-up; {{runs}}. The ratios among the aims are those of runs that
+stood side by side.
+
+- *blog's loop*: `requests.post` for each user. *wechatpy, loop*: its client, call after call.
+- *session.post*: one `requests.Session` in a pool of {WIDTH} threads that records nothing, the
+  yardstick.
+- *this app*: rows claimed from the database, sent by {WIDTH} threads, results written, default
+  settings. Its CPU includes its database client, on SQLite the database itself; that of the fake
+  API and of the PostgreSQL server is nobody's.
+
+Over TLS the bundle of `certifi` is trusted, as in real life: who opens a connection for each
+message reads it again each time. A handshake over loopback costs no round trips, which flatters
+the loops. Tokens are kept in the memory of each process here, so two workers fetch two.
 """
 
 HOW_ENQUEUE = """\
@@ -85,8 +90,8 @@ def _sending(results: Results) -> Iterable[str]:
     for latency, tls in wires:
         yield f"### {latency} ms, {'TLS' if tls else 'plain HTTP'}\n"
         rows = [
-            _sending_row(cell, figures)
-            for cell, figures in results.sending.items()
+            _sending_row(cell, median(runs))
+            for cell, runs in results.sending.items()
             if (cell.latency, cell.tls) == (latency, tls)
         ]
         head = ("", "messages/s", "CPU s / 1,000", "peak MB", "token fetches", "connections")

@@ -34,7 +34,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one run, or the median of some, has shown."""
+    """What one run, or the median of some, has shown.
+
+    ``rate`` in messages a second, ``cpu`` in seconds for a thousand messages, ``peak_mb`` of the
+    largest process; ``tokens`` fetched and ``connections`` opened.
+    """
 
     rate: float
     cpu: float
@@ -74,8 +78,8 @@ def measure(
     *,
     seconds: float,
     runs: int,
-) -> dict[Cell, Figures]:
-    """The median of each cell's runs. Contenders take turns, so that a noisy minute hits all."""
+) -> dict[Cell, list[Figures]]:
+    """Each cell's runs. Contenders take turns, so that a noisy minute hits all of them."""
     found: dict[Cell, list[Figures]] = {}
     for latency, tls in product(latencies, (False, True)):
         api.set_latency(latency)
@@ -86,7 +90,7 @@ def measure(
         for contender in competing:
             cell = Cell(contender.label, latency, tls)
             print(_line(cell, median(found[cell])), flush=True)
-    return {cell: median(figures) for cell, figures in found.items()}
+    return found
 
 
 def _run(api: Api, contender: Contender, tls: bool, seconds: float) -> Figures:
@@ -123,13 +127,21 @@ def median(figures: Sequence[Figures]) -> Figures:
 
 
 def ratios(
-    found: Mapping[Cell, Figures], over: str, under: str, figure: str
+    found: Mapping[Cell, Sequence[Figures]], over: str, under: str, figure: str
 ) -> Iterator[tuple[Cell, float]]:
-    """``over``'s figure as a multiple of ``under``'s, for each latency that both were run at."""
-    for cell, figures in found.items():
-        other = found.get(Cell(under, cell.latency, cell.tls))
-        if cell.label == over and other is not None:
-            yield cell, getattr(figures, figure) / getattr(other, figure)
+    """``over``'s figure as a multiple of ``under``'s, at each latency, plain and over TLS.
+
+    The median of the ratios of runs that stood side by side, not the ratio of the medians: what
+    else the machine did in those seconds has slowed both.
+    """
+    for cell, runs in found.items():
+        others = found.get(Cell(under, cell.latency, cell.tls))
+        if cell.label == over and others is not None:
+            pairs = zip(runs, others, strict=True)
+            yield (
+                cell,
+                statistics.median(getattr(a, figure) / getattr(b, figure) for a, b in pairs),
+            )
 
 
 def _line(cell: Cell, figures: Figures) -> str:

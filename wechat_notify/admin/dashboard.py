@@ -22,6 +22,7 @@ from .badges import status_badge
 from .base import BaseAdmin, Button
 from .causes import cause_row
 from .charts import COLUMN, GAP, HEIGHT, columns, segments
+from .compose.links import can_compose_here, compose_url
 from .explanations import why_paused
 from .links import list_url, object_link
 from .pages import admin_page
@@ -58,6 +59,7 @@ class DashboardMixin(BaseAdmin):
             request,
             "dashboard.html",
             title=TITLE,
+            compose_url=self._compose_url(request),
             overview=found,
             today=_badges(found.today),
             month=_badges(found.total),
@@ -72,6 +74,10 @@ class DashboardMixin(BaseAdmin):
             quota_url=self.url("quota"),
             quota=self._quota(request) if "quota" in request.GET else "",
         )
+
+    def _compose_url(self, request: HttpRequest) -> str:
+        allowed = can_compose_here(self.admin_site, request)
+        return compose_url(self.admin_site) if allowed else ""
 
     def _counted(self, request: HttpRequest) -> tuple[Overview, list[Cause]]:
         allowed = ",".join(allowed_accounts(self.admin_site, request))

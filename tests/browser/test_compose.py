@@ -1,0 +1,260 @@
+"""Composing as a person does it: by mouse and keyboard, on a desktop and on a phone."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from tests import factories
+from tests.browser.conftest import DESKTOP, PHONE
+from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding
+
+NARROW = {"viewport": {"width": 390, "height": 844}}
+CONTENT = "商品：{{thing1.DATA}}\n金额：{{amount2.DATA}}\n时间：{{time3.DATA}}"
+TOO_LONG = "秋季校服一套，含外套、长裤、衬衫和领带，请查收"
+
+
+@pytest.fixture
+def site(site: str, settings: Any, wechat: Any) -> str:
+    """The same site with a school's admin."""
+    settings.ROOT_URLCONF = "tests.compose_site"
+    wechat.account.any_openid = True
+    get_user_model().objects.create_superuser("boss", password="letmein", first_name="主任")
+    return site
+
+
+@pytest.fixture
+def template(wechat: Any, transactional_db: None) -> MessageTemplate:
+    factories.make_template("closed", title="停课通知", content="班级：{{thing1.DATA}}")
+    made = factories.make_template(content=CONTENT, title="订单支付成功通知")
+    wechat.add_template(factories.sandbox_template(made))
+    return made
+
+
+def sign_in(page: Any, site: str) -> None:
+    page.goto(f"{site}/admin/")
+    page.get_by_label("Username").fill("boss")
+    page.get_by_label("Password").fill("letmein")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="Site administration").wait_for()
+
+
+def fits(page: Any) -> bool:
+    """Nothing is wider than the screen."""
+    answer: bool = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    return answer
+
+
+def fill(page: Any) -> None:
+    page.get_by_label("商品", exact=True).fill("秋季校服")
+    page.get_by_label("金额", exact=True).fill("39.80元")
+    page.get_by_label("时间", exact=True).fill("2026年11月23日 15:01")
+
+
+@pytest.mark.parametrize("device", [DESKTOP, NARROW], ids=["desktop", "phone"])
+def test_composing_for_two_hundred_people(
+    site: str, wechat: Any, template: MessageTemplate, open_browser: Any, device: Any
+) -> None:
+    """From the list of notifications to two hundred phones: the card follows the typing, what is
+    too long is refused at once, and the last page says how many."""
+    bindings = factories.make_bindings(200)
+    page, phone = open_browser(device), open_browser(PHONE)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/")
+    page.get_by_role("link", name="Compose and send").click()
+    page.get_by_label("Search templates").press_sequentially("订单")
+    assert page.get_by_role("button", name="Use “停课通知”").count() == 0
+    assert fits(page)
+    page.get_by_role("button", name="Use “订单支付成功通知”").click()
+
+    card = page.locator("[data-wechat-card]")
+    thing, said = page.get_by_label("商品", exact=True), page.locator("#id_value_thing1_said")
+    thing.fill(TOO_LONG)
+    said.get_by_text(f"Must be at most 20 characters; this has {len(TOO_LONG)}").wait_for()
+    assert page.get_by_text(f"{len(TOO_LONG)} / 20").is_visible()
+    assert thing.get_attribute("aria-invalid") == "true"
+    thing.fill("秋季校服一套")
+    card.get_by_text("秋季校服一套").wait_for()
+    assert said.inner_text() == ""
+    assert page.get_by_text("6 / 20").is_visible()
+    fill(page)
+    page.get_by_label("Everyone who has bound WeChat").check()
+    assert fits(page)
+    page.get_by_role("button", name="Go on").click()
+
+    page.get_by_text("0 of 100000 used").wait_for()
+    assert page.get_by_text("39.80元").is_visible()
+    assert fits(page)
+    page.get_by_role("button", name="Send 200 messages now").click()
+    page.get_by_text("It is on its way").wait_for()
+    notification = Notification.objects.get()
+    assert page.url.endswith(f"/notification/{notification.pk}/change/")
+    assert notification.counts["sent"] == 200
+    assert len(wechat.messages) == 200
+    phone.goto(f"{wechat.url}/phone/{bindings[0].openid}/")
+    phone.get_by_text("秋季校服").wait_for()
+
+
+def test_choosing_people_by_keyboard(
+    site: str, template: MessageTemplate, open_browser: Any
+) -> None:
+    """Type, arrow down, Enter; a person taken off again is not written to."""
+    for number, (last, first) in enumerate([("王", "小明"), ("王", "小红"), ("李", "小刚")], 1):
+        user = factories.make_user(f"user{number}", last_name=last, first_name=first)
+        factories.make_binding(user, number)
+    page = open_browser(DESKTOP)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    fill(page)
+    people = page.get_by_role("combobox", name="People")
+    for term in ("王小明", "李小刚"):
+        people.press_sequentially(term)
+        page.get_by_role("option").first.wait_for()
+        people.press("ArrowDown")
+        people.press("Enter")
+    people.press_sequentially("没有这个人")
+    page.get_by_text("Nobody was found.").wait_for()
+    people.press("Escape")
+    people.fill("")
+    chosen = page.locator("#wechat-chosen")
+    assert chosen.inner_text().split() == ["王小明", "(user1)", "李小刚", "(user3)"]
+    chosen.get_by_label("李小刚").uncheck()
+    page.get_by_label("商品", exact=True).press("Enter")
+    page.get_by_role("button", name="Send 1 message now").click()
+    page.get_by_text("It is on its way").wait_for()
+    assert Notification.objects.get().logs.get().user.username == "user1"
+
+
+def test_a_time_is_picked_and_a_name_is_inserted(
+    site: str, template: MessageTemplate, open_browser: Any
+) -> None:
+    """The picker writes WeChat's own form, ranges too; a placeholder shows a real person."""
+    factories.make_binding(factories.make_user("alice", first_name="爱丽丝"), 1)
+    page = open_browser(DESKTOP)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    time, picker = page.get_by_label("时间", exact=True), page.locator(".wechat-picker input")
+
+    def pick(moment: str) -> None:
+        """What the browser's own picker does; it opens outside of the page."""
+        picker.evaluate(
+            "(input, value) => { input.value = value;"
+            " input.dispatchEvent(new Event('change', {bubbles: true})); }",
+            moment,
+        )
+
+    pick("2026-11-23T15:01")
+    assert time.input_value() == "2026年11月23日 15:01"
+    time.press("End")
+    time.press_sequentially("~")
+    pick("2026-11-23T16:30")
+    assert time.input_value() == "2026年11月23日 15:01~2026年11月23日 16:30"
+    page.locator("[data-wechat-card]").get_by_text("16:30").wait_for()
+
+    page.get_by_label("Everyone who has bound WeChat").check()
+    page.get_by_label("商品", exact=True).click()
+    page.get_by_text("Something different for each recipient").click()
+    page.get_by_role("button", name="First name").click()
+    assert page.get_by_label("商品", exact=True).input_value() == "{{ user.first_name }}"
+    page.get_by_text("As 爱丽丝 (alice) sees it").wait_for()
+    assert page.get_by_text("3 / 20").is_visible()
+
+
+def test_a_time_to_send_is_asked_for_when_it_matters(
+    site: str, template: MessageTemplate, open_browser: Any
+) -> None:
+    """The input appears with its choice, and the server's complaint keeps it there."""
+    page = open_browser(NARROW)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    assert not page.get_by_label("Send at").is_visible()
+    page.get_by_label("At a time").check()
+    page.get_by_label("Send at").fill("2020-01-01T10:00")
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_text("This time is over.").wait_for()
+    assert page.get_by_label("Send at").input_value() == "2020-01-01T10:00"
+
+
+def test_composing_without_javascript(
+    site: str, wechat: Any, template: MessageTemplate, chromium: Any
+) -> None:
+    """Every step is a plain form: choose, search for people, look, send."""
+    factories.make_binding(factories.make_user("alice", email="alice@school.example"), 1)
+    context = chromium.new_context(**DESKTOP, locale="en", java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/")
+    page.get_by_label("Search templates").fill("支付")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Use “订单支付成功通知”").click()
+    fill(page)
+    page.get_by_label("People").fill("alice@school")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_label("alice").check()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Send 1 message now").click()
+    page.get_by_text("It is on its way").wait_for()
+    assert [message.openid for message in wechat.messages] == [factories.openid(1)]
+    context.close()
+
+
+def test_coming_from_the_list_of_users(
+    site: str, template: MessageTemplate, open_browser: Any
+) -> None:
+    """All that a filter leaves, over every page of the list."""
+    factories.make_bindings(30)
+    page = open_browser(DESKTOP)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/auth/user/?is_staff__exact=0")
+    page.locator("#action-toggle").check()
+    page.get_by_role("link", name="Select all 30 users").click()
+    page.get_by_label("Action").select_option(label="Send a WeChat message")
+    page.get_by_role("button", name="Go", exact=True).click()
+    page.get_by_role("button", name="Use “订单支付成功通知”").click()
+    assert page.get_by_label("All of a list: users").is_checked()
+    fill(page)
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Send 30 messages now").click()
+    page.get_by_text("It is on its way").wait_for()
+    assert Notification.objects.get().total == 30
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [DESKTOP, NARROW], ids=["desktop", "phone"])
+def test_pages_that_everybody_can_read(
+    site: str, template: MessageTemplate, chromium: Any, device: Any, scheme: str
+) -> None:
+    """axe finds no serious fault on any of the three pages."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    factories.make_bindings(3)
+    OpenIDBinding.objects.filter(openid=factories.openid(3)).update(subscribed=False)
+    # axe itself puts styles into the page.
+    context = chromium.new_context(**device, locale="en", color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    sign_in(page, site)
+
+    def faults() -> list[str]:
+        found = axe.run(page, "#content", {"resultTypes": ["violations"]}).response["violations"]
+        return [
+            f"{page.url}: {fault['help']}: {[node['html'] for node in fault['nodes']]}"
+            for fault in found
+            if fault["impact"] in ("serious", "critical")
+        ]
+
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/")
+    seen = faults()
+    page.get_by_role("button", name="Use “订单支付成功通知”").click()
+    page.get_by_label("商品", exact=True).fill(TOO_LONG)
+    page.get_by_text(f"this has {len(TOO_LONG)}").wait_for()
+    page.get_by_text("Paste a list").click()
+    page.get_by_role("combobox").press_sequentially("user")
+    page.get_by_role("option").first.wait_for()
+    seen += faults()
+    page.get_by_role("option").first.click()
+    fill(page)
+    page.get_by_label("Everyone who has bound WeChat").check()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_text("0 of 100000 used").wait_for()
+    seen += faults()
+    assert seen == []
+    context.close()
