@@ -39,8 +39,8 @@ bench: $(call ready,services) ## The numbers of docs/benchmarks.md
 	@$(VENVS)/services/bin/python -m benchmarks
 
 messages: $(call ready,demo) ## Collect and compile translations (needs GNU gettext)
-	@$(VENVS)/demo/bin/python manage.py makemessages --locale zh_Hans --no-location --no-wrap --no-obsolete \
-		--ignore '.venv*' --ignore tests --ignore benchmarks
+	@$(VENVS)/demo/bin/python manage.py makemessages --locale zh_Hans --no-location --no-wrap \
+		--no-obsolete --ignore '.venv*' --ignore tests --ignore benchmarks
 	@$(VENVS)/demo/bin/python manage.py compilemessages --ignore '.venv*'
 
 clean: ## Remove virtual environments, the demo's database and what tools leave behind

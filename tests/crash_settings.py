@@ -1,4 +1,4 @@
-"""Settings of the processes that the crash tests start and kill. Everything from the environment."""
+"""Settings of the processes that the crash tests start and kill, from the environment."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import CACHES, DATABASES, WECHAT_NOTIFY, env

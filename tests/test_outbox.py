@@ -116,7 +116,7 @@ def test_results_are_written_as_given(rows: Any, dialect: str) -> None:
 
 
 def test_what_a_result_does_not_know_is_kept(rows: Any, dialect: str) -> None:
-    """Handed back unsent: the last attempt's answer still stands, and the attempt is not counted."""
+    """Handed back unsent: the last answer still stands, and the attempt is not counted."""
     rows(1, errcode=-1, errmsg="system error", rid="r-1")
     [row] = claim()
     outbox.record([Result(row.pk, row.claimed_at, Status.PENDING, attempted=False)])

@@ -1,7 +1,6 @@
 """RATE across workers: a window's count is never exceeded, and unused grants come back."""
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,11 +12,11 @@ from wechat_notify.delivery.rate import RateLimiter
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time of day, in a list that a test changes."""
     now = [1_000_000.25]
     monkeypatch.setattr(rate_module.time, "time", lambda: now[0])
-    yield now
+    return now
 
 
 def limiter(count: int = 10, seconds: int = 1) -> RateLimiter:

@@ -32,7 +32,9 @@ _LOGS = """
            CASE WHEN k < 900 THEN 'success' WHEN k BETWEEN 990 AND 995
                 THEN 'failed:user block' ELSE '' END
     FROM generate_series(%(first)s, %(last)s) AS i
-    CROSS JOIN LATERAL (SELECT (i::bigint * 7919) %% 1000 AS k, 1 + (i::bigint * 104729) %% %(people)s AS u) AS x
+    CROSS JOIN LATERAL (
+        SELECT (i::bigint * 7919) %% 1000 AS k, 1 + (i::bigint * 104729) %% %(people)s AS u
+    ) AS x
     JOIN wechat_notify_notification AS n ON n.id = %(notification)s + (i - %(first)s) / %(size)s"""
 _NOTIFICATIONS = """
     INSERT INTO wechat_notify_notification (id, template_id, data, url, source, created_at)

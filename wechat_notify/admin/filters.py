@@ -13,6 +13,9 @@ from ..models import MessageTemplate, Notification, OpenIDBinding, SendLog
 from ..wechat.errors import describe
 from .access import allowed_accounts, narrowed
 
+ACCEPTED = (SendLog.Status.SENT, SendLog.Status.DELIVERED)
+REFUSED = [status for status in SendLog.Status if status not in ACCEPTED]
+
 Choices = Iterable[tuple[str, Any]]
 
 
@@ -57,11 +60,13 @@ class ErrcodeFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         without = Q(errcode=None) | Q(errcode=0)  # 0 is WeChat's "ok"
         value = self.value()
-        if value == "yes":
-            return queryset.exclude(without)
         if value == "no":
             return queryset.filter(without)
-        return queryset.filter(errcode=int(value)) if _is_errcode(value) else queryset
+        # By status there is an index, and what WeChat took in the end is no error.
+        refused = queryset.filter(status__in=REFUSED)
+        if value == "yes":
+            return refused.exclude(without)
+        return refused.filter(errcode=int(value)) if _is_errcode(value) else queryset
 
 
 def _is_errcode(value: Any) -> TypeGuard[str]:

@@ -21,7 +21,8 @@ def days(text: str) -> int:
 class Command(BaseCommand):
     help = (
         "Deletes messages older than RETENTION_DAYS from the send log, then the notifications "
-        "left without any, and old receipts. What is waiting or being sent is never deleted. Safe beside workers."
+        "left without any, and old receipts. What is waiting or being sent is never deleted. "
+        "Safe beside workers."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
