@@ -10,10 +10,18 @@ from django.utils import timezone
 
 from tests.admin_pages import SEE, browser, page, text, told
 from tests.factories import ORDER, make_binding, openid
+from wechat_notify.backends.locmem import LocMemBackend
 from wechat_notify.backends.registry import get_backend
 from wechat_notify.models import MessageTemplate, SendLog
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.services import notify
+
+
+class SparseBackend(LocMemBackend):
+    """Another way out, which records little, and that in its own way."""
+
+    def get_request(self, rid: str) -> dict[str, Any]:
+        return {"invoke_time": "noon", "request_body": "access_token=hush&touser=oX"}
 
 
 @pytest.fixture
@@ -102,3 +110,17 @@ def test_a_backend_that_cannot_ask_says_so(
     client = browser(*SEE, "resend_sendlog")
     response = client.post(address(log), {"post": "yes"}, follow=True)
     assert "cannot look up requests" in told(response)
+
+
+@pytest.mark.django_db
+def test_a_sparse_record_is_shown_as_it_is(
+    template: MessageTemplate, configure: Callable[..., None]
+) -> None:
+    """What is not JSON is shown as text, what is missing is left out, and secrets stay out."""
+    configure(default={"BACKEND": f"{__name__}.SparseBackend"})
+    log = notify(make_binding(), template, ORDER).logs.get()
+    SendLog.objects.filter(pk=log.pk).update(status="failed", errcode=1, rid="1-2-3", openid="")
+    shown = text(browser(*SEE, "resend_sendlog").post(address(log), {"post": "yes"}))
+    assert "access_token=…&amp;touser=oX" in shown
+    assert "hush" not in shown
+    assert "From the address" not in shown

@@ -65,7 +65,7 @@ def test_rate_and_time_left_come_from_two_looks(notification: Notification) -> N
 
 @pytest.mark.parametrize(
     ("done", "seconds", "left"),
-    [(4, 480, "0.625 a minute about 8 minutes left"), (4, 86400, "about 24 hours left")],
+    [(4, 480, "0.62 a minute about 8 minutes left"), (4, 86400, "about 24 hours left")],
 )
 def test_long_waits_are_told_in_minutes_and_hours(
     notification: Notification, done: int, seconds: int, left: str

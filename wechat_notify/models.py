@@ -462,8 +462,11 @@ class SendLog(models.Model):
         indexes = [
             # What is due: claims and sweeps. Not partial: MariaDB and MySQL have none.
             models.Index(fields=["status", "account", "due_at"], name="wechat_notify_log_due"),
-            # Live counts of one notification; serves as its foreign key's index too.
-            models.Index(fields=["notification", "status"], name="wechat_notify_log_counts"),
+            # Live counts of one notification, and what of it is due in order; serves as its
+            # foreign key's index too.
+            models.Index(
+                fields=["notification", "status", "due_at"], name="wechat_notify_log_counts"
+            ),
             # Receipts find their row by msgid, else by openid.
             models.Index(fields=["msgid"], name="wechat_notify_log_msgid"),
             models.Index(fields=["openid"], name="wechat_notify_log_openid"),

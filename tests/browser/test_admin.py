@@ -128,6 +128,8 @@ def everything(site: str, template: MessageTemplate) -> list[str]:
         f"{app}/sendlog/{logs[0].pk}/explain/",
         f"{app}/sendlog/dashboard/",
         f"{app}/notification/",
+        f"{app}/notification/compose/",
+        f"{app}/notification/compose/?template={template.pk}",
         f"{app}/notification/{notification.pk}/change/",
         f"{app}/notification/{notification.pk}/resend/",
         f"{app}/notification/{notification.pk}/cancel/",

@@ -118,7 +118,7 @@ class Progress:
 def _speed(rate: float) -> str:
     if rate >= 1:
         return _("%(rate)d a second") % {"rate": round(rate)}
-    return _("%(rate)s a minute") % {"rate": f"{60 * rate:.3g}"}
+    return _("%(rate)s a minute") % {"rate": f"{60 * rate:.2g}"}
 
 
 def _left(seconds: float) -> str:
