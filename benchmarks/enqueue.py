@@ -10,10 +10,9 @@ from .tasks import Task
 BARE = "bare"
 QUERYSET = "queryset"
 STREAMED = ("openids", "function")
-# Streaming writes row by row; a million of them says no more than a hundred thousand.
-STREAMED_MOST = 100_000
 # A run of so many rows is long enough to be its own median.
 ONCE_FROM = {BARE: 1_000_000, QUERYSET: 1_000_000, "openids": 100_000, "function": 100_000}
+RUNS = 3
 
 LABELS = {
     BARE: "bare INSERT … SELECT",
@@ -25,27 +24,34 @@ LABELS = {
 
 @dataclass(frozen=True)
 class Written:
-    """The median of writing so many rows in one way on one database."""
+    """Writing so many rows in one way on one database; ``runs`` in seconds."""
 
     database: str
     way: str
     recipients: int
-    seconds: float
+    runs: tuple[float, ...]
     peak_mb: float
+
+    @property
+    def seconds(self) -> float:
+        return statistics.median(self.runs)
 
     @property
     def rate(self) -> float:
         return self.recipients / self.seconds
 
 
-def measure(name: str, database: str, sizes: Sequence[int], runs: int) -> list[Written]:
-    """Every way at every size, the ways taking turns. ``name`` is what the tables call it."""
+def measure(name: str, database: str, sizes: Sequence[int], streamed_most: int) -> list[Written]:
+    """Every way at every size, the ways taking turns. ``name`` is what the tables call it.
+
+    Streaming writes row by row, so that more than ``streamed_most`` say no more.
+    """
     found = []
     for size in sizes:
-        ways = [BARE, QUERYSET, *(STREAMED if size <= STREAMED_MOST else ())]
+        ways = [BARE, QUERYSET, *(STREAMED if size <= streamed_most else ())]
         samples = [
             (way, processes.run_one(Task("enqueue", database=database, recipients=size, way=way)))
-            for run in range(runs)
+            for run in range(RUNS)
             for way in ways
             if run == 0 or size < ONCE_FROM[way]
         ]
@@ -55,7 +61,7 @@ def measure(name: str, database: str, sizes: Sequence[int], runs: int) -> list[W
                 name,
                 way,
                 size,
-                statistics.median(sample.found["seconds"] for sample in own),
+                tuple(sample.found["seconds"] for sample in own),
                 statistics.median(sample.peak_mb for sample in own),
             )
             found.append(written)
@@ -68,15 +74,15 @@ def measure(name: str, database: str, sizes: Sequence[int], runs: int) -> list[W
 
 
 def ratio(found: Sequence[Written], database: str, recipients: int) -> float | None:
-    """``notify()``'s time as a multiple of the bare statement's."""
-    seconds = {
-        one.way: one.seconds
+    """``notify()``'s time as a multiple of the bare statement's that was run beside it."""
+    runs = {
+        one.way: one.runs
         for one in found
         if one.database == database and one.recipients == recipients
     }
-    if not {BARE, QUERYSET} <= seconds.keys():
+    if not {BARE, QUERYSET} <= runs.keys():
         return None
-    return seconds[QUERYSET] / seconds[BARE]
+    return statistics.median(a / b for a, b in zip(runs[QUERYSET], runs[BARE], strict=True))
 
 
 def memory_growth(found: Sequence[Written], database: str) -> float | None:

@@ -34,6 +34,10 @@ Status = SendLog.Status
 FLUSH_ROWS = 100
 FLUSH_SECONDS = 1.0
 SWEEP_SECONDS = 10.0
+# Results are let gather for so long while the threads are busy; so many claimed rows for each
+# thread keep them so, while results gather and the next batch is claimed.
+GATHER_SECONDS = 0.02
+REFILL_WIDTHS = 4
 RECORD_TRIES = 5
 
 
@@ -160,7 +164,7 @@ class _Run:
 
     def _refill(self) -> bool:
         """Claim when the pool runs low. False: nothing in flight and nothing more to claim."""
-        if self._pool.outstanding <= 2 * self._width and not self._stop.is_set():
+        if self._pool.outstanding <= REFILL_WIDTHS * self._width and not self._stop.is_set():
             if not self._pool.outstanding:
                 self._flush()  # what was handed back can be claimed anew
                 self._shared.forget_old()
@@ -234,6 +238,9 @@ class _Run:
         """Take finished jobs, waiting for the first, and write when it is time."""
         if self._pool.outstanding:
             done = self._pool.take(timeout=FLUSH_SECONDS)
+            if self._pool.outstanding > self._width:
+                # Waking this thread for every single result costs CPU that sending could use.
+                time.sleep(GATHER_SECONDS)
             while done is not None:
                 self._settle(done)
                 full = len(self._unwritten) >= FLUSH_ROWS
