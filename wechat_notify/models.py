@@ -487,7 +487,11 @@ class SendLog(models.Model):
         """Why it stands as it does, in plain words with the errcode at the end; may be empty."""
         if self.errcode:
             info = describe(self.errcode)
-            return f"{info.cause} {info.next_step} (errcode {self.errcode})"
+            return gettext("%(cause)s %(next_step)s (errcode %(errcode)d)") % {
+                "cause": info.cause,
+                "next_step": info.next_step,
+                "errcode": self.errcode,
+            }
         if self.errcode == 0:
             return ""
         return gettext(self.errmsg) if self.errmsg else ""

@@ -139,7 +139,7 @@ def test_choosing_people_by_keyboard(
     chosen = page.locator("#wechat-chosen")
     assert chosen.inner_text().split() == ["王小明", "(user1)", "李小刚", "(user3)"]
     chosen.get_by_label("李小刚").click()
-    page.get_by_label("商品", exact=True).press("Enter"); page.wait_for_timeout(1500); page.screenshot(path="/tmp/cmp/kb.png",full_page=True); print(page.url)
+    page.get_by_label("商品", exact=True).press("Enter")
     page.get_by_role("button", name="Send 1 message now").click()
     page.get_by_text("It is on its way").wait_for()
     assert Notification.objects.get().logs.get().user.username == "user1"

@@ -71,7 +71,7 @@ VERBS = (
     Verb(
         "cancel",
         SEND,
-        label=_("Cancel"),
+        label=_("Cancel sending"),
         question=_(
             "Messages still waiting are called off for good. One that is being sent at this "
             "moment cannot be called back."
