@@ -8,14 +8,15 @@ from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from tests import factories
 from tests.admin_pages import ACTION, browser, text
 from tests.compose_pages import CONTENT, address, composer, filled, person
-from tests.compose_site import UsersAdmin
+from tests.compose_site import UsersAdmin, site
 from tests.school.models import Leave
+from wechat_notify.admin.compose.people import People
 from wechat_notify.admin.mixins import SendWeChatMessageMixin
 from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification
@@ -96,6 +97,16 @@ def test_staff_without_a_permission(template: MessageTemplate, alice: Any, ask: 
     other.user_permissions.add(Permission.objects.get(codename="view_user"))
     assert ask(only_sees, form).status_code == 403
     assert nothing_happened()
+
+
+def test_nobody_is_shown_to_whoever_may_not_see_users(alice: Any) -> None:
+    """The users themselves are kept back too, not only the pages."""
+    browser("send_notification").get(address())
+    request = RequestFactory().get(address())
+    request.user = get_user_model().objects.get(username="clerk")
+    assert not People(site, request).all().exists()
+    request.user = factories.make_user("root", is_superuser=True)
+    assert alice in People(site, request).all()
 
 
 @pages

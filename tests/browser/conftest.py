@@ -65,6 +65,8 @@ def site(
     account = {"CALLBACK_TOKEN": CALLBACK_TOKEN, "AUTHORIZE_BASE": wechat.url}
     settings.WECHAT_NOTIFY["ACCOUNTS"]["default"].update(account)
     server = LiveServer("127.0.0.1")
+    # Then stop() waits for what is still being answered, and for the database to be handed back.
+    server.thread.httpd.daemon_threads = False
     wechat.account.callback_url = f"{server.url}/wechat/default/callback/"
     wechat.account.callback_token = CALLBACK_TOKEN
     wechat.account.any_openid = False

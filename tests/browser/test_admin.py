@@ -2,6 +2,7 @@
 that everybody can read.
 """
 
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -95,17 +96,17 @@ def test_the_page_still_helps_without_javascript(
 ) -> None:
     """The panel is there, and a link loads it again."""
     notification = notify(factories.make_bindings(3), template, TEXTS)
-    context = chromium.new_context(**DESKTOP, locale="en", java_script_enabled=False)
-    page = context.new_page()
-    sign_in(page, site)
-    page.goto(f"{site}/admin/wechat_notify/notification/{notification.pk}/change/")
-    engine.deliver()
-    page.get_by_role("link", name="Reload").click()
-    page.get_by_text("All 3 messages are done.").wait_for()
-    page.goto(f"{site}/admin/wechat_notify/sendlog/dashboard/")
-    page.get_by_role("link", name="Ask WeChat").click()
-    page.get_by_text("of 100000 used").wait_for()
-    context.close()
+    plain = {**DESKTOP, "locale": "en", "java_script_enabled": False}
+    with closing(chromium.new_context(**plain)) as context:
+        page = context.new_page()
+        sign_in(page, site)
+        page.goto(f"{site}/admin/wechat_notify/notification/{notification.pk}/change/")
+        engine.deliver()
+        page.get_by_role("link", name="Reload").click()
+        page.get_by_text("All 3 messages are done.").wait_for()
+        page.goto(f"{site}/admin/wechat_notify/sendlog/dashboard/")
+        page.get_by_role("link", name="Ask WeChat").click()
+        page.get_by_text("of 100000 used").wait_for()
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def everything(site: str, template: MessageTemplate) -> list[str]:
 
 
 def visit(page: Any, address: str) -> None:
-    """Open a page, and do not leave before its own requests have been answered."""
+    """Open a page, and look at it when what it asks for by itself has come."""
     page.goto(address)
     if page.locator("[data-wechat-live]").count():
         page.wait_for_load_state("networkidle")
@@ -173,19 +174,25 @@ def test_everybody_can_read_the_pages(
     """axe finds no serious fault in either theme, on a desktop and on a phone."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     # axe itself puts styles into the page.
-    context = chromium.new_context(**device, color_scheme=scheme, locale="en", bypass_csp=True)
-    page = context.new_page()
-    sign_in(page, site)
+    looks = {**device, "color_scheme": scheme, "locale": "en", "bypass_csp": True}
     faults = []
-    for address in everything:
-        visit(page, address)
-        looked_at = {"exclude": NOT_OURS}
-        found = axe.run(page, looked_at, {"resultTypes": ["violations"]}).response["violations"]
-        faults += [
-            (address.removeprefix(site), fault["id"], node["target"], node["failureSummary"])
-            for fault in found
-            if fault["impact"] in {"serious", "critical"}
-            for node in fault["nodes"]
-        ]
-    context.close()
+    with closing(chromium.new_context(**looks)) as context:
+        page = context.new_page()
+        sign_in(page, site)
+        for address in everything:
+            visit(page, address)
+            where = address.removeprefix(site)
+            faults += [(where, *fault) for fault in serious_faults(axe, page)]
     assert faults == []
+
+
+def serious_faults(axe: Any, page: Any) -> list[tuple[str, Any, str]]:
+    """What axe finds: the rule, the element, and what to do about it."""
+    options = {"resultTypes": ["violations"]}
+    found = axe.run(page, {"exclude": NOT_OURS}, options).response["violations"]
+    return [
+        (fault["id"], node["target"], node["failureSummary"])
+        for fault in found
+        if fault["impact"] in {"serious", "critical"}
+        for node in fault["nodes"]
+    ]
