@@ -35,8 +35,8 @@ check: $(call ready,checks) ## Lint, types, import directions, migrations, Djang
 services: $(call ready,services) ## Tests against the servers in DATABASE_URL, CACHE_URL, CELERY_BROKER_URL
 	@$(VENVS)/services/bin/python -m pytest -m services $(PYTEST_ARGS)
 
-bench: $(call ready,services) ## The numbers of docs/benchmarks.md
-	@$(VENVS)/services/bin/python -m benchmarks
+bench: $(call ready,bench) ## The numbers of docs/benchmarks.md
+	@$(VENVS)/bench/bin/python -m benchmarks
 
 messages: $(call ready,demo) ## Collect and compile translations (needs GNU gettext)
 	@$(VENVS)/demo/bin/python manage.py makemessages --locale zh_Hans --no-location --no-wrap \
