@@ -421,10 +421,16 @@ def test_told_to_stop_it_finishes_what_is_in_flight_and_hands_back_the_rest(
     wechat.latency = 0.05
     notification = queue(100)
     stop = threading.Event()
-    timer = threading.Timer(0.3, stop.set)
-    timer.start()
+
+    def stop_in_the_middle() -> None:
+        while len(wechat.messages) < 5:
+            time.sleep(0.01)
+        stop.set()
+
+    watcher = threading.Thread(target=stop_in_the_middle)
+    watcher.start()
     report = engine.deliver(stop=stop)
-    timer.join()
+    watcher.join()
     found = statuses(notification)
     assert found["sent"] == report.sent == len(wechat.messages)
     assert set(found) == {"sent", "pending"}

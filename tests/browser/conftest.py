@@ -6,6 +6,7 @@ are skipped.
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from pytest_django.live_server_helper import LiveServer
 
@@ -51,6 +53,23 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+# The test and the site's threads share one connection to the database in memory, and SQLite's
+# transactions do not mix: whoever works in the database while a page is open holds this.
+DATABASE = threading.Lock()
+
+
+def one_at_a_time(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: requests take turns."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        with DATABASE:
+            return get_response(request)
+
+    return middleware
+
+
 @pytest.fixture
 def site(
     transactional_db: None, settings: Any, wechat: Sandbox, monkeypatch: pytest.MonkeyPatch
@@ -60,7 +79,11 @@ def site(
     # Playwright's calls run in an event loop, where Django else forbids a test to ask the database.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
     settings.ROOT_URLCONF = "tests.binding_site"
-    settings.MIDDLEWARE = ["tests.binding_site.strict_policy", *settings.MIDDLEWARE]
+    settings.MIDDLEWARE = [
+        "tests.browser.conftest.one_at_a_time",
+        "tests.binding_site.strict_policy",
+        *settings.MIDDLEWARE,
+    ]
     settings.LOGIN_URL = "login"
     account = {"CALLBACK_TOKEN": CALLBACK_TOKEN, "AUTHORIZE_BASE": wechat.url}
     settings.WECHAT_NOTIFY["ACCOUNTS"]["default"].update(account)
