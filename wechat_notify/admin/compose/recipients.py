@@ -135,7 +135,8 @@ class RecipientsForm(forms.Form):
         if given.get("everyone"):
             chosen.append(everyone(self.visible, self._account))
         if groups := given.get("groups"):
-            chosen.append(self.visible.filter(groups__in=groups))
+            # By key: the field's own query counts members, which has no place in the others.
+            chosen.append(self.visible.filter(groups__in=[group.pk for group in groups]))
         if selection := self.selection():
             chosen.append(selection.users(self.composing.site, self.composing.request))
         return conditions + [Q(pk__in=users.values("pk")) for users in chosen]

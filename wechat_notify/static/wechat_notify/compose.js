@@ -21,7 +21,7 @@
     const tiles = Array.from(document.querySelectorAll("#" + input.dataset.wechatFilter + " > li"));
     const none = document.getElementById(input.dataset.wechatFilter + "-none");
     if (!tiles.length) return;
-    input.addEventListener("input", function () {
+    function filter() {
       const term = input.value.trim().toLowerCase();
       let shown = 0;
       tiles.forEach(function (tile) {
@@ -29,7 +29,9 @@
         shown += tile.hidden ? 0 : 1;
       });
       none.hidden = shown > 0;
-    });
+    }
+    input.addEventListener("input", filter);
+    filter(); // somebody may have typed before this script was there
   }
 
   // -- the form -----------------------------------------------------------------------------
@@ -82,6 +84,8 @@
     when(form);
     people(form, askLater);
     values.forEach((value) => value.count());
+    // Typed before this script was there, or brought back by the browser.
+    if (values.some((value) => value.input.value !== value.input.defaultValue)) ask();
     form.querySelectorAll("[data-wechat-without-script]").forEach((part) => part.remove());
   }
 
