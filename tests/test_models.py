@@ -179,6 +179,9 @@ def test_templates_and_notifications_have_names(template: MessageTemplate) -> No
     ("fields", "says"),
     [
         ({"errcode": 43004, "errmsg": "require subscribe"}, "(errcode 43004)"),
+        ({"errcode": -1, "status": "pending"}, "in a moment. (errcode -1)"),
+        ({"errcode": -1, "status": "failed"}, "It can be resent. (errcode -1)"),
+        ({"errcode": -1, "status": "uncertain"}, "if not, resend it. (errcode -1)"),
         ({"errmsg": "This user has not bound WeChat."}, "This user has not bound WeChat."),
         ({"errcode": 0, "errmsg": "ok"}, ""),
         ({}, ""),

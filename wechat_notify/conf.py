@@ -107,6 +107,14 @@ class Settings:
             raise InvalidSettings(f'WECHAT_NOTIFY["{name}"] must be a string, not {value!r}.')
         return value
 
+    def _choice(self, name: str, choices: tuple[str, ...]) -> str:
+        value = self._text(name)
+        if value not in choices:
+            raise InvalidSettings(
+                f'WECHAT_NOTIFY["{name}"] must be one of {", ".join(choices)}, not {value!r}.'
+            )
+        return value
+
     @property
     def CACHE(self) -> str:
         return self._text("CACHE")
@@ -163,24 +171,12 @@ class Settings:
 
     @property
     def INVALID_DATA(self) -> str:
-        value = self._text("INVALID_DATA")
-        if value not in INVALID_DATA_CHOICES:
-            raise InvalidSettings(
-                f'WECHAT_NOTIFY["INVALID_DATA"] must be one of {", ".join(INVALID_DATA_CHOICES)}, '
-                f"not {value!r}."
-            )
-        return value
+        return self._choice("INVALID_DATA", INVALID_DATA_CHOICES)
 
     @property
     def BINDING_CONFLICT(self) -> str:
         """What becomes of an openid that is somebody else's when its person binds it anew."""
-        value = self._text("BINDING_CONFLICT")
-        if value not in BINDING_CONFLICT_CHOICES:
-            raise InvalidSettings(
-                f'WECHAT_NOTIFY["BINDING_CONFLICT"] must be one of '
-                f"{', '.join(BINDING_CONFLICT_CHOICES)}, not {value!r}."
-            )
-        return value
+        return self._choice("BINDING_CONFLICT", BINDING_CONFLICT_CHOICES)
 
     @property
     def RETENTION_DAYS(self) -> int:

@@ -388,6 +388,14 @@ class SendLog(models.Model):
 
     OPEN = (Status.PENDING, Status.SENDING)
 
+    LAST_STEPS = {
+        Status.FAILED: _("It was tried as often as the settings allow. It can be resent."),
+        Status.UNCERTAIN: _(
+            "It may have arrived. Ask the person whether it came; if not, resend it."
+        ),
+    }
+    """What to do about a message that is not tried again."""
+
     notification = models.ForeignKey(
         Notification,
         verbose_name=_("notification"),
@@ -487,11 +495,9 @@ class SendLog(models.Model):
         """Why it stands as it does, in plain words with the errcode at the end; may be empty."""
         if self.errcode:
             info = describe(self.errcode)
-            return gettext("%(cause)s %(next_step)s (errcode %(errcode)d)") % {
-                "cause": info.cause,
-                "next_step": info.next_step,
-                "errcode": self.errcode,
-            }
+            # "It is tried again by itself" is true only of a message that still waits.
+            instead = self.LAST_STEPS.get(self.Status(self.status)) if info.passes else None
+            return info.in_words(instead)
         if self.errcode == 0:
             return ""
         return gettext(self.errmsg) if self.errmsg else ""

@@ -13,7 +13,7 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone as django_timezone
 
 from .models import MessageTemplate, SendLog, SendLogQuerySet
-from .wechat.errors import Treatment, describe
+from .wechat.errors import describe
 
 Status = SendLog.Status
 
@@ -24,7 +24,6 @@ TROUBLE = (
     Status.SKIPPED,
     Status.EXPIRED,
 )
-TRANSIENT = (Treatment.RETRY, Treatment.LATER)
 
 # "failed:user block": the person refuses (WECHAT.md 4). Every other receipt that is no success
 # speaks of WeChat's own trouble.
@@ -92,7 +91,7 @@ def resendable(logs: SendLogQuerySet) -> SendLogQuerySet:
 def is_transient(errcode: int | None) -> bool:
     """Whether what made a message fail passes by itself. None: WeChat was never reached."""
     # A failed row without a code never reached WeChat: had it been in doubt, it would be uncertain.
-    return errcode is None or describe(errcode).treatment in TRANSIENT
+    return errcode is None or describe(errcode).passes
 
 
 Counts = Mapping[str, int]

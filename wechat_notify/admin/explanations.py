@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from ..conf import settings
 from ..models import MessageTemplate, Notification, SendLog
-from ..statistics import USER_BLOCK, Cause, is_transient
+from ..statistics import USER_BLOCK, Cause
 from ..wechat.errors import describe
 from .rests import why_at_rest
 
@@ -24,8 +24,8 @@ MEANINGS = {
     Status.EXPIRED: gettext_lazy("It was too late to send it: its time was over."),
     Status.CANCELLED: gettext_lazy("Somebody called it off before it was sent."),
 }
-TRIED = gettext_lazy("It was tried as often as the settings allow. It can be resent.")
-ASK = gettext_lazy("It may have arrived. Ask the person whether it came; if not, resend it.")
+TRIED = SendLog.LAST_STEPS[Status.FAILED]
+ASK = SendLog.LAST_STEPS[Status.UNCERTAIN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +51,18 @@ def why_paused(template: MessageTemplate) -> str:
         return ""
     if template.pause_errcode is None:
         return _("Somebody paused it.")
-    info = describe(template.pause_errcode)
-    return f"{info.cause} {info.next_step} (errcode {template.pause_errcode})"
-
-
-def reason(log: SendLog) -> str:
-    """What went wrong, in a sentence or two; empty where WeChat said "ok" (errcode 0) or nothing.
-
-    A failed message is not "tried again by itself", whatever its errcode says of one that waits.
-    """
-    if log.status == Status.FAILED and log.errcode and is_transient(log.errcode):
-        return f"{describe(log.errcode).cause} {TRIED} (errcode {log.errcode})"
-    return "" if log.errcode == 0 else log.explanation
+    return describe(template.pause_errcode).in_words()
 
 
 def _meaning(log: SendLog) -> Iterator[str]:
-    if why := reason(log):
+    why = log.explanation
+    if why:
         yield why
     elif log.status == Status.UNDELIVERED:
         yield _undelivered(log.receipt_status)
     elif log.status in MEANINGS:
         yield str(MEANINGS[Status(log.status)])
-    if log.status == Status.UNCERTAIN:
+    if log.status == Status.UNCERTAIN and str(ASK) not in why:
         yield str(ASK)
 
 

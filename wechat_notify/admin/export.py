@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 
 from ..models import Notification, SendLog, SendLogQuerySet
 from .base import BaseAdmin, Button, may_see_openids
-from .explanations import reason
 from .people import shown_openid
 
 SEE_LOG = "wechat_notify.view_sendlog"
@@ -86,7 +85,7 @@ def _cells(log: SendLog, *, whole: bool) -> list[Any]:
         log.user or "",
         shown_openid(log.openid, whole=whole) if log.openid else "",
         log.get_status_display(),
-        reason(log),
+        log.explanation,
         "" if log.errcode is None else log.errcode,
         "" if log.msgid is None else log.msgid,
         log.rid,

@@ -18,7 +18,7 @@ from .badges import status_badge
 from .base import Button, ReadOnlyMixin, may_see_openids
 from .dashboard import DashboardMixin
 from .diagnosing import DiagnosisMixin
-from .explanations import explain, reason
+from .explanations import explain
 from .filters import (
     AccountFilter,
     BindingFilter,
@@ -144,7 +144,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
 
     @admin.display(description=_("explanation"))
     def explanation(self, obj: SendLog) -> str:
-        return reason(obj)
+        return obj.explanation
 
     @admin.display(description=_("sent or due at"))
     def when(self, obj: SendLog) -> datetime | None:

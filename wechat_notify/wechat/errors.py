@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import TokenError, WeChatError
@@ -77,6 +78,19 @@ class ErrorInfo:
     next_step: Words
     pause: Pause | None = None
     source: str = ""
+
+    @property
+    def passes(self) -> bool:
+        """Whether the trouble passes by itself, so that the same message may well work later."""
+        return self.treatment in (Treatment.RETRY, Treatment.LATER)
+
+    def in_words(self, next_step: Words | None = None) -> str:
+        """Cause, next step and errcode in the active language. ``next_step``: instead of ours."""
+        return gettext("%(cause)s %(next_step)s (errcode %(errcode)d)") % {
+            "cause": self.cause,
+            "next_step": self.next_step if next_step is None else next_step,
+            "errcode": self.errcode,
+        }
 
 
 Table: TypeAlias = Mapping[int, ErrorInfo]
