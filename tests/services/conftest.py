@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -39,6 +40,7 @@ class Site:
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.services.settings",
             "SANDBOX_URL": wechat.url,
+            "SANDBOX_APP_ID": wechat.app_id,
             **environment,
         }
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -104,7 +106,7 @@ class Site:
 
     def close(self) -> None:
         for process in self._processes:
-            if process.poll() is None:
+            with suppress(ProcessLookupError):  # its children may have outlived it
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for log in self._logs:
@@ -113,7 +115,9 @@ class Site:
 
 @pytest.fixture
 def fake() -> Iterator[Sandbox]:
-    with Sandbox(any_openid=True, templates=[TEMPLATE]) as sandbox:
+    # An app id of its own: the server that holds the tokens may serve other tests at this moment.
+    app_id = f"wx{uuid.uuid4().hex[:16]}"
+    with Sandbox(app_id=app_id, any_openid=True, templates=[TEMPLATE]) as sandbox:
         yield sandbox
 
 

@@ -1,7 +1,7 @@
 """Settings of the worker processes that the service tests start. Everything from the environment.
 
 Beside DATABASE_URL, CACHE_URL and CELERY_BROKER_URL: SANDBOX_URL, where the fake WeChat listens,
-and DISPATCHER.
+SANDBOX_APP_ID and DISPATCHER.
 """
 
 import django
@@ -20,7 +20,7 @@ TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 
 WECHAT_NOTIFY["ACCOUNTS"] = {
     "default": {
-        "APP_ID": samples.APP_ID,
+        "APP_ID": env.str("SANDBOX_APP_ID"),
         "APP_SECRET": samples.APP_SECRET,
         "API_BASE": env.str("SANDBOX_URL"),
     }

@@ -1,5 +1,6 @@
 """Task queues with their real workers: shared out, tried again, and no loss with the broker."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ NOBODY = "amqp://guest:guest@127.0.0.1:9//"
 def start_celery(site: Site) -> Any:
     return site.start(
         *("celery", "-A", "tests.services.celery_app", "worker", "--loglevel=INFO"),
+        f"--hostname={uuid.uuid4().hex[:8]}@%h",
         *("--concurrency=2", "--without-gossip", "--without-mingle", "--without-heartbeat"),
     )
 
