@@ -1,0 +1,34 @@
+"""The rows: who has which openid, which templates there are, what was asked, what happened.
+
+Models know no network. What one row means stands in its docstring; the order in which rows are
+written is the business of ``services`` and ``delivery``. One module below imports another only
+where a row points to the other's.
+"""
+
+from .bindings import (
+    OPENID_LENGTH,
+    BindingChange,
+    BindingRequest,
+    BindingRequestQuerySet,
+    OpenIDBinding,
+    OpenIDBindingQuerySet,
+)
+from .notifications import Notification
+from .receipts import Receipt
+from .sendlog import SendLog, SendLogQuerySet
+from .templates import MessageTemplate, MessageTemplateQuerySet
+
+__all__ = [
+    "OPENID_LENGTH",
+    "BindingChange",
+    "BindingRequest",
+    "BindingRequestQuerySet",
+    "MessageTemplate",
+    "MessageTemplateQuerySet",
+    "Notification",
+    "OpenIDBinding",
+    "OpenIDBindingQuerySet",
+    "Receipt",
+    "SendLog",
+    "SendLogQuerySet",
+]

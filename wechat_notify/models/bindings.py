@@ -1,0 +1,178 @@
+"""Who has which openid, how it became known, and what happened to it since."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..conf import DEFAULT_ACCOUNT
+from ..wechat.masking import mask_openid
+
+ALIAS_LENGTH = 64
+OPENID_LENGTH = 64
+
+
+class OpenIDBindingQuerySet(models.QuerySet["OpenIDBinding"]):
+    def reachable(self) -> "OpenIDBindingQuerySet":
+        """Bindings whose person follows the account, as far as is known."""
+        return self.filter(subscribed=True)
+
+
+class OpenIDBinding(models.Model):
+    """A user's openid on one account. A user may have several; an openid belongs to one user."""
+
+    class Source(models.TextChoices):
+        MANUAL = "manual", _("entered by hand")
+        CODE = "code", _("by the site's own code")
+        OAUTH = "oauth", _("web authorisation")
+        QR = "qr", _("QR code")
+        IMPORT = "import", _("imported")
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        on_delete=models.CASCADE,
+        related_name="wechat_bindings",
+        db_index=False,
+    )
+    account = models.CharField(
+        _("account"),
+        max_length=ALIAS_LENGTH,
+        default=DEFAULT_ACCOUNT,
+        help_text=_("The alias in the ACCOUNTS setting."),
+    )
+    openid = models.CharField("openid", max_length=OPENID_LENGTH)
+    unionid = models.CharField("unionid", max_length=OPENID_LENGTH, blank=True, default="")
+    subscribed = models.BooleanField(
+        _("follows the account"),
+        default=True,
+        help_text=_("WeChat delivers template messages to followers only."),
+    )
+    follow_changed_at = models.DateTimeField(
+        _("follow state known since"),
+        null=True,
+        blank=True,
+        help_text=_("Older news about following never overwrites newer."),
+    )
+    unreachable_errcode = models.IntegerField(
+        _("marked by errcode"),
+        null=True,
+        blank=True,
+        help_text=_("WeChat's answer to the send that found this person unreachable."),
+    )
+    source = models.CharField(
+        _("source"), max_length=16, choices=Source.choices, default=Source.MANUAL
+    )
+    created_at = models.DateTimeField(_("bound at"), auto_now_add=True)
+
+    objects = OpenIDBindingQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("openid binding")
+        verbose_name_plural = _("openid bindings")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "openid"], name="wechat_notify_binding_account_openid"
+            )
+        ]
+        indexes = [models.Index(fields=["user", "account"], name="wechat_notify_binding_user")]
+        permissions = [("view_openid", "Can see whole openids")]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {mask_openid(self.openid)}"
+
+
+class BindingChange(models.Model):
+    """One thing that happened to a binding. Kept when the binding, or the user, is gone."""
+
+    class Change(models.TextChoices):
+        BOUND = "bound", _("bound")
+        UNBOUND = "unbound", _("unbound")
+        REFUSED = "refused", _("refused: belongs to somebody else")
+        SUBSCRIBED = "subscribed", _("followed")
+        UNSUBSCRIBED = "unsubscribed", _("unfollowed")
+
+    account = models.CharField(_("account"), max_length=ALIAS_LENGTH)
+    openid = models.CharField("openid", max_length=OPENID_LENGTH)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+    )
+    change = models.CharField(_("change"), max_length=16, choices=Change.choices)
+    source = models.CharField(_("source"), max_length=16, blank=True, default="")
+    created_at = models.DateTimeField(_("at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("binding change")
+        verbose_name_plural = _("binding changes")
+        indexes = [models.Index(fields=["account", "openid"], name="wechat_notify_change_openid")]
+
+    def __str__(self) -> str:
+        return f"{mask_openid(self.openid)} · {self.get_change_display()}"
+
+
+class BindingRequestQuerySet(models.QuerySet["BindingRequest"]):
+    def open(self) -> "BindingRequestQuerySet":
+        """Requests that can still be answered."""
+        return self.filter(state=BindingRequest.State.WAITING, expires_at__gt=timezone.now())
+
+
+class BindingRequest(models.Model):
+    """One attempt of a signed-in user to bind WeChat, from the first page to its end.
+
+    Kept in the database and not in a cache or a session: the browser that began it and WeChat's
+    callback may be answered by different processes. ``token`` and ``browser`` are digests, so that
+    nobody who reads the table can go on with somebody's request.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        TAKEN = "taken", _("being answered")
+        BOUND = "bound", _("bound")
+        CONFLICT = "conflict", _("refused: belongs to somebody else")
+        FAILED = "failed", _("failed")
+
+    account = models.CharField(_("account"), max_length=ALIAS_LENGTH)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        on_delete=models.CASCADE,
+        related_name="+",
+    )
+    source = models.CharField(_("source"), max_length=16, choices=OpenIDBinding.Source.choices)
+    token = models.CharField(
+        "token",
+        max_length=64,
+        unique=True,
+        help_text=_("SHA-256 of the state or scene that WeChat hands back."),
+    )
+    browser = models.CharField(
+        _("browser"), max_length=64, help_text=_("SHA-256 of a secret kept in the session.")
+    )
+    state = models.CharField(
+        _("state"), max_length=12, choices=State.choices, default=State.WAITING
+    )
+    scope = models.CharField(_("scope"), max_length=16, blank=True, default="")
+    is_restart = models.BooleanField(_("begun again by itself"), default=False)
+    qr_url = models.CharField(_("content of the QR code"), max_length=512, blank=True, default="")
+    next_url = models.CharField(_("goes on to"), max_length=2048, blank=True, default="")
+    created_at = models.DateTimeField(_("begun at"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("expires at"), db_index=True)
+
+    objects = BindingRequestQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("binding request")
+        verbose_name_plural = _("binding requests")
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_state_display()}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be answered."""
+        return self.state == self.State.WAITING and self.expires_at > timezone.now()
