@@ -25,10 +25,10 @@ def detail(template: MessageTemplate, *permissions: str) -> str:
     return text(client.get(page("messagetemplate", "change", template.pk)))
 
 
-def sync(account: str = "default") -> str:
+def sync(*accounts: str) -> str:
     """What the page tells after a sync."""
     client = browser(*SEE, "sync_messagetemplate")
-    form = {"post": "yes", "account": account}
+    form = {"post": "yes", "account": accounts or "default"}
     return told(client.post(page("messagetemplate", "sync"), form, follow=True))
 
 
@@ -229,8 +229,8 @@ def test_sync_is_offered_to_who_may(template: MessageTemplate) -> None:
     client = browser("view_messagetemplate", "sync_messagetemplate")
     assert address in text(client.get(LIST))
     shown = text(client.get(address))
-    assert '<option value="default"' in shown
-    assert '<option value="other"' in shown
+    assert 'value="default" id="id_account_0" checked' in shown
+    assert 'value="other" id="id_account_1" checked' in shown
 
 
 def test_sync_of_an_unknown_account_asks_again() -> None:
@@ -254,3 +254,30 @@ def test_a_sync_that_wechat_refuses_is_told(
 def test_a_backend_that_has_no_list_is_told() -> None:
     """The backend for tests cannot list templates: that is said, and nothing crashes."""
     assert "other" in sync("other")
+
+
+def test_several_accounts_are_synced_and_one_that_fails_stops_no_other(wechat: Sandbox) -> None:
+    """Each is told of by its name."""
+    message = sync("other", "default")
+    assert "other: " in message
+    assert "Account default is in line with WeChat" in message
+
+
+def test_no_account_at_all_asks_again(wechat: Sandbox) -> None:
+    """Somebody has unticked every one of them."""
+    client = browser(*SEE, "sync_messagetemplate")
+    assert "This field is required." in text(
+        client.post(page("messagetemplate", "sync"), {"post": "yes"})
+    )
+
+
+def test_the_page_is_told_of_one_account_at_a_time(wechat: Sandbox) -> None:
+    """To its script the same is said as JSON, and is not said again by the next page."""
+    client = browser(*SEE, "sync_messagetemplate")
+    form = {"post": "yes", "account": "default"}
+    headers = {"accept": "application/json"}
+    answer = client.post(page("messagetemplate", "sync"), form, headers=headers).json()
+    assert [one["tag"] for one in answer["told"]] == ["success"]
+    assert "Account default is in line with WeChat" in answer["told"][0]["text"]
+    assert told(client.get(LIST)) == ""
+    assert LogEntry.objects.filter(object_repr="default", object_id=None).count() == 1

@@ -23,6 +23,16 @@ def account_field(label: Any, aliases: Sequence[str], help_text: Any = "") -> fo
     )
 
 
+def accounts_field(label: Any, aliases: Sequence[str]) -> forms.MultipleChoiceField:
+    """A form field that offers these aliases, any number of which may be ticked."""
+    return forms.MultipleChoiceField(
+        label=label,
+        choices=[(alias, alias) for alias in aliases],
+        initial=list(aliases),
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
 def log_account_change(
     model_admin: BaseAdmin, request: HttpRequest, account: str, message: str
 ) -> None:

@@ -43,13 +43,18 @@ class Confirmation:
     once: bool = False
 
 
-def ask(model_admin: BaseAdmin, request: HttpRequest, confirmation: Confirmation) -> HttpResponse:
+def ask(
+    model_admin: BaseAdmin,
+    request: HttpRequest,
+    confirmation: Confirmation,
+    template: str = "confirm.html",
+) -> HttpResponse:
     """The page with the question. It changes nothing."""
     once = secrets.token_hex(TOKEN_BYTES) if confirmation.once else ""
     return admin_page(
         model_admin,
         request,
-        "confirm.html",
+        template,
         title=confirmation.title,
         confirmation=confirmation,
         once=once,

@@ -1,11 +1,12 @@
-"""The sync button of the template list: choose an account, confirm, and see what changed."""
+"""The sync button of the template list: choose accounts, confirm, and see what changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,7 +15,7 @@ from ..exceptions import ConfigurationError, WeChatNotifyError
 from ..services import sync_templates
 from ..template_sync import SyncReport
 from .access import allowed_accounts
-from .accounts import account_field, log_account_change
+from .accounts import accounts_field, log_account_change
 from .base import BaseAdmin, Button
 from .confirmation import Confirmation, ask, is_confirmed
 
@@ -22,13 +23,30 @@ PERMISSION = "wechat_notify.sync_messagetemplate"
 TITLE = gettext_lazy("Sync with WeChat")
 
 
-class AccountForm(forms.Form):
+class AccountsForm(forms.Form):
     def __init__(self, aliases: Sequence[str], data: Any = None) -> None:
         super().__init__(data)
-        self.fields["account"] = account_field(_("Account"), aliases)
+        self.fields["account"] = accounts_field(_("Accounts"), aliases)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One message to the person who asked for the sync: a level of Django's, and the text."""
+
+    level: int
+    text: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"tag": messages.DEFAULT_TAGS[self.level], "text": self.text}
 
 
 class SyncMixin(BaseAdmin):
+    """A page that asks, and answers for one account after the other.
+
+    Its script sends one account at a time, so that the page can show how far it is; without the
+    script all of them come in one POST.
+    """
+
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self._sync_view)
         name = f"{self.opts.app_label}_{self.opts.model_name}_sync"
@@ -42,31 +60,33 @@ class SyncMixin(BaseAdmin):
         self.require(request, PERMISSION)
         back = self.url("changelist")
         aliases = allowed_accounts(self.admin_site, request)
-        form = AccountForm(aliases, request.POST if is_confirmed(request) else None)
+        form = AccountsForm(aliases, request.POST if is_confirmed(request) else None)
         if not form.is_valid():
-            return ask(self, request, _question(form, back))
-        self._sync(request, form.cleaned_data["account"])
+            return ask(self, request, _question(form, back), "sync.html")
+        told = [one for alias in form.cleaned_data["account"] for one in self._sync(request, alias)]
+        if request.headers.get("Accept") == "application/json":
+            return JsonResponse({"told": [one.as_json() for one in told]})
+        for one in told:
+            self.message_user(request, one.text, one.level)
         return HttpResponseRedirect(back)
 
-    def _sync(self, request: HttpRequest, account: str) -> None:
+    def _sync(self, request: HttpRequest, account: str) -> Iterator[Told]:
         try:
             report = sync_templates(account)
         except (WeChatNotifyError, ConfigurationError) as error:
-            self.message_user(request, str(error), messages.ERROR)
+            yield Told(messages.ERROR, f"{account}: {error}")
             return
         summary = _summary(account, report)
         log_account_change(self, request, account, summary)
         self._log_report(request, report)
-        self.message_user(request, summary, messages.SUCCESS)
+        yield Told(messages.SUCCESS, summary)
         if report.deactivated:
             names = ", ".join(template.name for template in report.deactivated)
             gone = _("WeChat no longer lists: %(names)s. Nothing is sent with these any more.")
-            self.message_user(request, gone % {"names": names}, messages.WARNING)
+            yield Told(messages.WARNING, gone % {"names": names})
         if report.diffs:
             changed = _("The content changed: %(names)s. Check the code that sends them.")
-            self.message_user(
-                request, changed % {"names": ", ".join(report.diffs)}, messages.WARNING
-            )
+            yield Told(messages.WARNING, changed % {"names": ", ".join(report.diffs)})
 
     def _log_report(self, request: HttpRequest, report: SyncReport) -> None:
         for template in report.created:
@@ -82,13 +102,13 @@ class SyncMixin(BaseAdmin):
             self.log_change(request, template, _("Back on WeChat, found by a sync."))
 
 
-def _question(form: AccountForm, back: str) -> Confirmation:
+def _question(form: AccountsForm, back: str) -> Confirmation:
     return Confirmation(
         title=TITLE,
         button=TITLE,
         back=back,
         facts=[
-            _("The list of this account's templates is fetched from WeChat."),
+            _("The list of each account’s templates is fetched from WeChat."),
             _("Titles, contents and examples become what WeChat says; new templates are added."),
             _("A template that WeChat no longer lists becomes inactive. None is ever deleted."),
         ],
