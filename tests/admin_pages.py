@@ -9,7 +9,13 @@ from django.urls import reverse
 
 from wechat_notify.models import SendLog
 
-SEE = ("view_sendlog", "view_notification", "view_messagetemplate", "view_openidbinding")
+SEE = (
+    "view_sendlog",
+    "view_notification",
+    "view_messagetemplate",
+    "view_openidbinding",
+    "view_recipientfilter",
+)
 ACTION = "_selected_action"
 
 

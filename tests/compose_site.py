@@ -14,9 +14,16 @@ from tests.school.models import Leave
 from wechat_notify.admin.bindings import OpenIDBindingAdmin
 from wechat_notify.admin.mixins import SendWeChatMessageMixin
 from wechat_notify.admin.notifications import NotificationAdmin
+from wechat_notify.admin.recipients import RecipientFilterAdmin
 from wechat_notify.admin.sendlog import SendLogAdmin
 from wechat_notify.admin.templates import MessageTemplateAdmin
-from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from wechat_notify.models import (
+    MessageTemplate,
+    Notification,
+    OpenIDBinding,
+    RecipientFilter,
+    SendLog,
+)
 
 
 class SchoolAdminSite(AdminSite):
@@ -48,6 +55,7 @@ site.register(Notification, NotificationAdmin)
 site.register(MessageTemplate, MessageTemplateAdmin)
 site.register(SendLog, SendLogAdmin)
 site.register(OpenIDBinding, OpenIDBindingAdmin)
+site.register(RecipientFilter, RecipientFilterAdmin)
 site.register(get_user_model(), UsersAdmin)
 site.register(Group)
 site.register(Leave, LeaveAdmin)

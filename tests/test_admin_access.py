@@ -15,7 +15,13 @@ from tests.factories import ORDER, make_bindings, make_template
 from wechat_notify.admin.access import HOOK
 from wechat_notify.backends.locmem import outbox
 from wechat_notify.delivery.breaker import Breaker
-from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from wechat_notify.models import (
+    MessageTemplate,
+    Notification,
+    OpenIDBinding,
+    RecipientFilter,
+    SendLog,
+)
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.services import notify
 
@@ -27,6 +33,7 @@ class Rows(NamedTuple):
 
     template: MessageTemplate
     binding: OpenIDBinding
+    saved: RecipientFilter
     notification: Notification
     failed: SendLog
 
@@ -42,12 +49,22 @@ def rows(template: MessageTemplate) -> Rows:
     SendLog.objects.filter(pk=transient.pk).update(status="failed", errcode=-1, due_at=None)
     MessageTemplate.objects.update(paused_at=timezone.now(), pause_errcode=43116)
     Breaker("default").trip(45009, "reach max api daily quota limit")
-    return Rows(template, first, notification, failed)
+    saved = RecipientFilter.objects.create(
+        account="default", name="all", criteria={"everyone": True}
+    )
+    return Rows(template, first, saved, notification, failed)
 
 
 def snapshot() -> list[Any]:
     """Everything that an admin page could change."""
-    models = (MessageTemplate, OpenIDBinding, Notification, SendLog, LogEntry)
+    models = (
+        MessageTemplate,
+        OpenIDBinding,
+        RecipientFilter,
+        Notification,
+        SendLog,
+        LogEntry,
+    )
     rests = [Breaker(alias).rest() for alias in ("default", "other")]
     return [list(model.objects.order_by("pk").values()) for model in models] + [
         rests,
@@ -83,6 +100,12 @@ PAGES: list[tuple[str, str, Callable[[Rows], str]]] = [
         "binding",
         "view_openidbinding",
         lambda rows: page("openidbinding", "change", rows.binding.pk),
+    ),
+    ("saved recipients", "view_recipientfilter", lambda rows: page("recipientfilter")),
+    (
+        "saved recipients of one name",
+        "view_recipientfilter",
+        lambda rows: page("recipientfilter", "change", rows.saved.pk),
     ),
 ]
 
@@ -298,8 +321,9 @@ EVERYTHING = (
     "change_openidbinding",
     "view_openid",
 )
+OBJECTS = {"message", "notification", "template", "binding", "saved recipients of one name"}
 OBJECT_PAGES = [
-    *(case for case in PAGES if case[0] in {"message", "notification", "template", "binding"}),
+    *(case for case in PAGES if case[0] in OBJECTS),
     *(case for case in PAGES if case[0] == "progress"),
     *(case for case in QUESTIONS if case[0] != "sync"),
     ("csv", "", lambda rows: page("notification", "csv", rows.notification.pk)),
@@ -325,7 +349,9 @@ def test_a_row_of_another_account_does_not_exist(
     assert snapshot() == before
 
 
-@pytest.mark.parametrize("model", ["sendlog", "notification", "messagetemplate", "openidbinding"])
+@pytest.mark.parametrize(
+    "model", ["sendlog", "notification", "messagetemplate", "openidbinding", "recipientfilter"]
+)
 def test_lists_show_the_allowed_accounts_alone(rows: Rows, only_other: None, model: str) -> None:
     """No row, no filter, no banner and no title of another account."""
     make_template("elsewhere", account="other", title="缴费提醒")

@@ -15,6 +15,7 @@ from .bindings import (
 )
 from .notifications import Notification
 from .receipts import Receipt
+from .recipients import RecipientFilter
 from .sendlog import SendLog, SendLogQuerySet
 from .templates import MessageTemplate, MessageTemplateQuerySet
 
@@ -29,6 +30,7 @@ __all__ = [
     "OpenIDBinding",
     "OpenIDBindingQuerySet",
     "Receipt",
+    "RecipientFilter",
     "SendLog",
     "SendLogQuerySet",
 ]

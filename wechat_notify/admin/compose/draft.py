@@ -30,6 +30,7 @@ FIELDS = frozenset(
         "miniprogram_appid",
         "miniprogram_pagepath",
         "everyone",
+        "filters",
         "groups",
         "users",
         "pasted",

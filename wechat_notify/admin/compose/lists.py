@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldError, ImproperlyConfigured, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
+from django.utils.translation import gettext as _
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -75,6 +76,16 @@ class Selection:
     def name(self) -> str:
         """What the rows are called, such as "students"."""
         return str(apps.get_model(self.label)._meta.verbose_name_plural)
+
+    def described(self) -> str:
+        """The rows in a few words, such as "Chosen on a list: students (3)"."""
+        try:
+            name = self.name()
+        except (LookupError, ValueError):
+            name = "?"
+        if self.ids:
+            return f"{_('Chosen on a list:')} {name} ({len(self.ids)})"
+        return f"{_('All of a list:')} {name}"
 
     def _model_admin(self, site: AdminSite, request: HttpRequest) -> UserList:
         try:

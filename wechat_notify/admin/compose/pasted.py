@@ -66,17 +66,25 @@ def _take_usernames(entries: list[str], users: QuerySet[Any], result: Pasted) ->
     return [entry for entry in entries if entry.casefold() not in by_name]
 
 
+def allowed_openids(openids: Iterable[str], users: QuerySet[Any], account: str) -> set[str]:
+    """Those that may be written to: bound to one of ``users``, or to nobody at all."""
+    asked = set(openids)
+    bound = OpenIDBinding.objects.filter(account=account, openid__in=asked)
+    hidden = bound.exclude(user__in=users.values("pk"))
+    return asked - set(hidden.values_list("openid", flat=True)) if asked else asked
+
+
 def _take_openids(
     entries: list[str], users: QuerySet[Any], account: str, result: Pasted
 ) -> list[str]:
     like_openids = [entry for entry in entries if is_openid(entry)]
-    bound = OpenIDBinding.objects.filter(account=account, openid__in=like_openids)
-    every = set(bound.values_list("openid", flat=True))
-    allowed = set(bound.filter(user__in=users.values("pk")).values_list("openid", flat=True))
+    known = OpenIDBinding.objects.filter(account=account, openid__in=like_openids)
+    bound = set(known.values_list("openid", flat=True))
+    allowed = allowed_openids(like_openids, users, account)
     left = []
     for entry in entries:
-        stranger = is_openid(entry) and len(entry) >= SHORTEST_OPENID and entry not in every
-        if entry in allowed or stranger:
+        # A short word is a name that nobody has, unless it is known to be an openid.
+        if entry in allowed and (entry in bound or len(entry) >= SHORTEST_OPENID):
             result.openids.append(entry)
         else:
             left.append(entry)

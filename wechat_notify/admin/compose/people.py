@@ -28,16 +28,17 @@ class People:
 
     def __init__(self, site: AdminSite, request: HttpRequest) -> None:
         model = get_user_model()
-        self._request = request
+        self.site = site
+        self.request = request
         self._admin: Any = site.get_model_admin(model) if site.is_registered(model) else None
 
     @property
     def may_be_seen(self) -> bool:
         """Whether this member of staff may see users at all."""
         if self._admin is not None:
-            return bool(self._admin.has_view_permission(self._request))
+            return bool(self._admin.has_view_permission(self.request))
         opts = get_user_model()._meta
-        return self._request.user.has_perm(f"{opts.app_label}.view_{opts.model_name}")
+        return self.request.user.has_perm(f"{opts.app_label}.view_{opts.model_name}")
 
     def all(self) -> QuerySet[Any]:
         """Every user who may be chosen."""
@@ -45,7 +46,7 @@ class People:
             return get_user_model()._default_manager.none()
         if self._admin is None:
             return get_user_model()._default_manager.all()
-        visible: QuerySet[Any] = self._admin.get_queryset(self._request)
+        visible: QuerySet[Any] = self._admin.get_queryset(self.request)
         return visible.order_by()
 
     def search(self, term: str, account: str) -> QuerySet[Any]:
@@ -56,8 +57,8 @@ class People:
 
     def _searched(self, term: str) -> QuerySet[Any]:
         users = self.all()
-        if self._admin is not None and self._admin.get_search_fields(self._request):
-            searched, _repeats = self._admin.get_search_results(self._request, users, term)
+        if self._admin is not None and self._admin.get_search_fields(self.request):
+            searched, _repeats = self._admin.get_search_results(self.request, users, term)
             rows: QuerySet[Any] = searched
             return rows.order_by()
         return users.filter(**{f"{get_user_model().USERNAME_FIELD}__icontains": term})

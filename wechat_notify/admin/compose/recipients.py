@@ -1,7 +1,5 @@
 """The part of the form that says to whom."""
 
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django import forms
@@ -9,17 +7,35 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import QueryDict
+from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from ...delivery.audience import Audience, everyone
+from ...delivery.audience import everyone
+from ...models import RecipientFilter
+from .criteria import Criteria, audience
 from .draft import Composing
 from .lists import Selection
 from .pasted import MOST_PASTED, Pasted, split, understand
 
 NAMED = 10
 SHOWN_LENGTH = 40
+
+SEE_SAVED = "wechat_notify.view_recipientfilter"
+
+
+def saved_criteria(saved: RecipientFilter) -> Criteria:
+    """What was chosen when these recipients were saved."""
+    return Criteria.from_json(saved.criteria)
+
+
+class SavedField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as its base
+    """Each by its name, with what was chosen beside it."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        summary = " · ".join(saved_criteria(obj).summary())
+        return format_html("{} <small>{}</small>", obj, summary)
 
 
 class GroupsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as its base
@@ -28,8 +44,15 @@ class GroupsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # 
 
 
 class RecipientsForm(forms.Form):
-    """Everyone, groups, single people, a pasted list and rows of another list, all added up."""
+    """Everyone, groups, single people, a pasted list, rows of another list and what was saved
+    before, all added up. Once valid: ``criteria``, without what was saved, and ``audience``."""
 
+    filters = SavedField(
+        RecipientFilter.objects.none(),
+        label=_("Saved recipients"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
     everyone = forms.BooleanField(label=_("Everyone who has bound WeChat"), required=False)
     users = forms.ModelMultipleChoiceField(
         get_user_model()._default_manager.none(), label=_("People"), required=False
@@ -50,6 +73,8 @@ class RecipientsForm(forms.Form):
         self.visible = composing.people.all()
         users: Any = self.fields["users"]
         users.queryset = self.visible
+        saved: Any = self.fields["filters"]
+        saved.queryset = _saved(composing)
         groups = _groups(self.visible)
         if groups is not None:
             self.fields["groups"] = GroupsField(
@@ -114,32 +139,36 @@ class RecipientsForm(forms.Form):
 
     def clean(self) -> dict[str, Any] | None:
         given = super().clean() or self.cleaned_data
+        given["criteria"] = criteria = self._criteria(given)
+        chosen = [criteria, *(saved_criteria(saved) for saved in given.get("filters") or ())]
         try:
-            conditions = self._conditions(given)
+            given["audience"] = audience(self._account, self.composing.people, chosen)
         except LookupError:
-            self.add_error("list_label", _("The list that people were chosen on cannot be read."))
+            where = "list_label" if criteria.selection is not None else "filters"
+            self.add_error(where, _("The list that people were chosen on cannot be read."))
             return given
-        pasted = given.get("pasted") or Pasted()
-        if not conditions and not pasted.openids and "pasted" not in self.errors:
+        if not any(chosen) and "pasted" not in self.errors:
             self.add_error("users", _("Choose at least one recipient."))
-        users = self.visible.filter(reduce(or_, conditions)) if conditions else self.visible.none()
-        given["audience"] = Audience(self._account, users, tuple(pasted.openids))
         return given
 
-    def _conditions(self, given: dict[str, Any]) -> list[Q]:
-        """What makes a user one of the recipients. Raises ``LookupError`` for a list not there."""
+    def _criteria(self, given: dict[str, Any]) -> Criteria:
+        """What was chosen here, saved recipients aside."""
         pasted = given.get("pasted") or Pasted()
-        pks = {user.pk for user in given.get("users") or ()} | pasted.users
-        conditions = [Q(pk__in=pks)] if pks else []
-        chosen: list[QuerySet[Any]] = []
-        if given.get("everyone"):
-            chosen.append(everyone(self.visible, self._account))
-        if groups := given.get("groups"):
-            # By key: the field's own query counts members, which has no place in the others.
-            chosen.append(self.visible.filter(groups__in=[group.pk for group in groups]))
-        if selection := self.selection():
-            chosen.append(selection.users(self.composing.site, self.composing.request))
-        return conditions + [Q(pk__in=users.values("pk")) for users in chosen]
+        single = {user.pk for user in given.get("users") or ()} | pasted.users
+        return Criteria(
+            everyone=bool(given.get("everyone")),
+            groups=tuple(str(group.pk) for group in given.get("groups") or ()),
+            users=tuple(sorted(str(pk) for pk in single)),
+            openids=tuple(pasted.openids),
+            selection=self.selection(),
+        )
+
+
+def _saved(composing: Composing) -> QuerySet[RecipientFilter]:
+    """The saved recipients of this account, for those who may see them."""
+    if not composing.request.user.has_perm(SEE_SAVED):
+        return RecipientFilter.objects.none()
+    return RecipientFilter.objects.filter(account=composing.template.account).order_by("name")
 
 
 def _groups(users: QuerySet[Any]) -> QuerySet[Any] | None:

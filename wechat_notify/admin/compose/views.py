@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, path
 from django.utils.formats import date_format
 from django.utils.html import format_html
@@ -13,18 +13,19 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from ...exceptions import ConfigurationError, InvalidData, TemplateNotFound
-from ...models import Notification
+from ...models import Notification, RecipientFilter
 from ..access import allowed_accounts
 from ..base import Button
 from ..links import object_link
 from ..pages import admin_page
 from .answers import AnswersMixin
-from .draft import carried, templates_for
+from .draft import Composing, carried, templates_for
 from .form import ComposeForm
 from .links import TITLE, compose_url
 from .people import described, may_compose
 from .preview import preview
 from .review import NAMED, Review
+from .saving import SavingForm, may_save
 from .sending import Sent, is_nonce, new_nonce, send, send_test
 from .thumbnails import thumbnails
 
@@ -56,6 +57,8 @@ class ComposeMixin(AnswersMixin):
         composing = self.composing(request, given.get("template", ""))
         if composing is None or "_templates" in given:
             return self.choose(request, carried(given))
+        if "_save_recipients" in request.POST and may_save(composing):
+            return self._save_recipients(request, composing)
         for name, step in self._steps().items():
             if name in request.POST:
                 form = ComposeForm(composing, request.POST)
@@ -79,11 +82,20 @@ class ComposeMixin(AnswersMixin):
             title=TITLE,
             step=1,
             term=term,
-            tiles=thumbnails(templates_for(self.admin_site, request), term),
+            tiles=thumbnails(self._choosable(request, given), term),
             hidden=hidden,
             compose_url=compose_url(self.admin_site),
             several_accounts=len(allowed_accounts(self.admin_site, request)) > 1,
         )
+
+    def _choosable(self, request: HttpRequest, given: QueryDict) -> Any:
+        """The templates; those of the right account, where saved recipients are chosen already."""
+        templates = templates_for(self.admin_site, request)
+        chosen = [pk for pk in given.getlist("filters") if pk.isascii() and pk.isdecimal()]
+        if not chosen:
+            return templates
+        saved = RecipientFilter.objects.filter(pk__in=chosen)
+        return templates.filter(account__in=saved.values("account"))
 
     def _fill_in(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
         composing, term = form.composing, request.POST.get("user_search", "").strip()
@@ -101,10 +113,30 @@ class ComposeMixin(AnswersMixin):
             term=term,
             found=described(found, account),
             preview=preview(form),
+            may_save=may_save(composing),
             compose_url=compose_url(self.admin_site),
             preview_url=self.url("compose_preview"),
             users_url=self.url("compose_users"),
         )
+
+    def _save_recipients(self, request: HttpRequest, composing: Composing) -> HttpResponse:
+        """Keep the recipients, whatever the rest of the message looks like, and go on with it."""
+        form = SavingForm(composing, request.POST)
+        if form.is_valid():
+            saved, is_new = form.save()
+            if is_new:
+                self.log_addition(request, saved, _("Saved while composing."))
+                told = _("“%s” is saved. It can be ticked for the next message.") % saved
+                self.message_user(request, told, messages.SUCCESS)
+            else:
+                told = (
+                    _("There is a “%s” already. Choose another name, or delete that one.") % saved
+                )
+                self.message_user(request, told, messages.ERROR)
+        for problems in form.errors.values():
+            for problem in problems:
+                self.message_user(request, _("Nothing was saved. %s") % problem, messages.ERROR)
+        return self._fill_in(request, ComposeForm.unchecked(composing, request.POST))
 
     def _review(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
         review = Review(form.message)

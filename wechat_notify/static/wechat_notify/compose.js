@@ -81,12 +81,22 @@
         insert(focused, button.parentElement.querySelector("code").textContent);
       });
     });
+    form.querySelectorAll("[data-wechat-enter]").forEach(enter);
     when(form);
     people(form, askLater);
     values.forEach((value) => value.count());
     // Typed before this script was there, or brought back by the browser.
     if (values.some((value) => value.input.value !== value.input.defaultValue)) ask();
     form.querySelectorAll("[data-wechat-without-script]").forEach((part) => part.remove());
+  }
+
+  // Enter in an input that has a button of its own presses that one, not the form's first.
+  function enter(input) {
+    input.addEventListener("keydown", function (event) {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      input.parentElement.querySelector("button").click();
+    });
   }
 
   function insert(input, text) {
