@@ -276,6 +276,20 @@ def test_no_cookie_is_kept() -> None:
         assert all("Cookie" not in call.request.headers for call in mock.calls)
 
 
+def test_a_request_is_written_at_once() -> None:
+    """Head and body leave in one packet: the first look at the wire shows both."""
+    seen = []
+
+    def talk(connection: socket.socket) -> None:
+        seen.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n" + b'{"errcode":0}')
+
+    with tcp_server(talk) as port:
+        assert ask(f"http://127.0.0.1:{port}") == {"errcode": 0}
+    assert seen[0].startswith(b"POST ")
+    assert seen[0].endswith(b"\r\n\r\n{}")
+
+
 def test_connections_are_as_many_as_threads_and_reused() -> None:
     """Eight threads open eight connections at most, however much they send."""
     with Sandbox() as wechat:

@@ -12,7 +12,6 @@ import ssl
 import threading
 from collections.abc import Mapping
 from http.client import HTTPException
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, InvalidSchema, InvalidURL, ProxyError
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, default_user_agent
-from urllib3.connection import HTTPSConnection
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ClosedPoolError, HTTPError, NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
@@ -66,7 +65,6 @@ class Transport:
             "stream": False,
             "verify": True,
             "cert": None,
-            "allow_redirects": False,
         }
         _keep_tokens_out_of_logs()
         self.renew()
@@ -107,8 +105,7 @@ class Transport:
         """
         try:
             response = self._session().send(request, **self._options)
-        # ValueError: requests looks at a redirect's address even when it does not follow it.
-        except (requests.RequestException, HTTPError, ValueError) as error:
+        except (requests.RequestException, HTTPError) as error:
             failure = _failure(error)
         else:
             return _answer(response.status_code, response.content)
@@ -118,15 +115,48 @@ class Transport:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            session = _Session()
             session.mount("https://", self._adapter)
             session.mount("http://", self._adapter)
             self._local.session = session
         return session
 
 
-class _Connection(HTTPSConnection):
+class _Session(requests.Session):
+    """A session without cookies, redirects and hooks: this API knows none, and looking for them
+    in every answer costs a twentieth of a message's CPU."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        response = self.get_adapter(request.url or "").send(request, **options)
+        response.content  # noqa: B018  # read now: an answer cut short is a failure of sending
+        return response
+
+
+class _PlainConnection(HTTPConnection):
+    """A connection that writes a request's head and body at once.
+
+    http.client writes them one after the other: two system calls, two packets, two TLS records.
+    """
+
+    _held: list[Any] | None = None
+
+    def request(self, *args: Any, **options: Any) -> None:
+        self._held = []
+        try:
+            super().request(*args, **options)
+            whole = b"".join(self._held)
+        finally:
+            self._held = None
+        super().send(whole)
+
+    def send(self, data: Any) -> None:
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
+
+
+class _Connection(_PlainConnection, HTTPSConnection):
     """A TLS connection whose every failure to connect says so.
 
     urllib3 reports a handshake that times out or is cut off just as it reports a lost answer. To
@@ -141,11 +171,15 @@ class _Connection(HTTPSConnection):
             raise NewConnectionError(self, type(error).__name__) from error
 
 
+class _PlainConnectionPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
 class _ConnectionPool(HTTPSConnectionPool):
     ConnectionCls = _Connection
 
 
-_POOLS = {"http": HTTPConnectionPool, "https": _ConnectionPool}
+_POOLS = {"http": _PlainConnectionPool, "https": _ConnectionPool}
 
 
 class _SharedContextAdapter(HTTPAdapter):
@@ -153,6 +187,7 @@ class _SharedContextAdapter(HTTPAdapter):
 
     def __init__(self, width: int, context: ssl.SSLContext | None) -> None:
         self._context = context
+        self._pool: Any = None
         super().__init__(pool_maxsize=width, max_retries=0)
 
     def init_poolmanager(
@@ -167,6 +202,17 @@ class _SharedContextAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, ssl_context=self._context, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        """The one pool there is: one host, one way there. requests looks for it every time."""
+        pool = self._pool
+        if pool is None:
+            pool = self._pool = super().get_connection_with_tls_context(*args, **options)
+        return pool
+
+    def close(self) -> None:
+        self._pool = None
+        super().close()
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing: the context holds the CA bundle, and naming it here would have it read again."""
