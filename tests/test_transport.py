@@ -276,18 +276,19 @@ def test_no_cookie_is_kept() -> None:
         assert all("Cookie" not in call.request.headers for call in mock.calls)
 
 
-def test_a_request_is_written_at_once() -> None:
-    """Head and body leave in one packet: the first look at the wire shows both."""
-    seen = []
+def test_a_request_is_written_at_once(wechat: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Head and body leave together: one system call, one packet."""
+    written = []
+    write = socket.socket.sendall
 
-    def talk(connection: socket.socket) -> None:
-        seen.append(connection.recv(65536))
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n" + b'{"errcode":0}')
+    def noted(self: socket.socket, data: bytes) -> None:
+        written.append(bytes(data))
+        write(self, data)
 
-    with tcp_server(talk) as port:
-        assert ask(f"http://127.0.0.1:{port}") == {"errcode": 0}
-    assert seen[0].startswith(b"POST ")
-    assert seen[0].endswith(b"\r\n\r\n{}")
+    monkeypatch.setattr(socket.socket, "sendall", noted)
+    ask(wechat.url)
+    (request,) = (data for data in written if data.startswith(b"POST "))
+    assert request.endswith(b"\r\n\r\n{}")
 
 
 def test_connections_are_as_many_as_threads_and_reused() -> None:
