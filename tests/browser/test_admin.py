@@ -12,7 +12,7 @@ from tests import factories
 from tests.browser.conftest import DATABASE, DESKTOP, PHONE
 from wechat_notify.delivery import engine
 from wechat_notify.delivery.breaker import Breaker
-from wechat_notify.models import MessageTemplate, OpenIDBinding, SendLog
+from wechat_notify.models import MessageTemplate, OpenIDBinding, RecipientFilter, SendLog
 from wechat_notify.services import notify
 
 NARROW = {"viewport": {"width": 390, "height": 844}}
@@ -98,6 +98,31 @@ def test_watching_a_notification_and_resending_what_failed(
     phone.get_by_text("手工羊毛围巾").wait_for()
 
 
+def test_syncing_shows_how_far_it_is(site: str, wechat: Any, open_browser: Any) -> None:
+    """While WeChat takes its time the page says which account it asks about and how many are done;
+    in the end each is told of, the one that failed too."""
+    wechat.delay(1.0, path="/cgi-bin/template/get_all_private_template")
+    page = open_browser(DESKTOP)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/messagetemplate/")
+    page.get_by_role("link", name="Sync with WeChat").click()
+    page.get_by_role("button", name="Sync with WeChat").click()
+    page.get_by_text("default: Asking WeChat…").wait_for()
+    bar = page.get_by_role("progressbar", name="Sync with WeChat")
+    assert bar.evaluate("bar => [bar.value, bar.max]") == [0, 2]
+    page.get_by_text("Done.").wait_for()
+    assert bar.evaluate("bar => [bar.value, bar.max]") == [2, 2]
+    told = page.locator(".wechat-sync__accounts li").all_inner_texts()
+    assert [text.partition(":")[0] for text in told] == [
+        "Account default is in line with WeChat",
+        "other",
+    ]
+    page.get_by_role("link", name="To the templates").click()
+    page.get_by_role("link", name="Gallery").wait_for()
+    with DATABASE:
+        assert MessageTemplate.objects.exists()
+
+
 def test_the_page_still_helps_without_javascript(
     site: str, template: MessageTemplate, chromium: Any
 ) -> None:
@@ -127,6 +152,9 @@ def everything(site: str, template: MessageTemplate) -> list[str]:
     SendLog.objects.filter(pk=logs[-1].pk).update(status="failed", errcode=-1)
     OpenIDBinding.objects.filter(pk=bindings[0].pk).update(subscribed=False)
     factories.make_template("gone", is_active=False)
+    saved = RecipientFilter.objects.create(
+        account="default", name="每个人", criteria={"everyone": True, "openids": ["oStranger"]}
+    )
     Breaker("default").trip(40164, "invalid ip 10.0.0.1")
     app = f"{site}/admin/wechat_notify"
     return [
@@ -147,6 +175,8 @@ def everything(site: str, template: MessageTemplate) -> list[str]:
         f"{app}/messagetemplate/sync/",
         f"{app}/openidbinding/",
         f"{app}/openidbinding/{bindings[0].pk}/change/",
+        f"{app}/recipientfilter/",
+        f"{app}/recipientfilter/{saved.pk}/change/",
     ]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db import connection
 
 from tests import factories
@@ -143,6 +144,36 @@ def test_choosing_people_by_keyboard(
     page.get_by_role("button", name="Send 1 message now").click()
     page.get_by_text("It is on its way").wait_for()
     assert Notification.objects.get().logs.get().user.username == "user1"
+
+
+def test_recipients_are_saved_and_ticked_for_the_next_message(
+    site: str, template: MessageTemplate, open_browser: Any
+) -> None:
+    """Enter in the name presses the button beside it; what was filled in stays, and the next
+    message needs one tick."""
+    group = Group.objects.create(name="初三（2）班家长")
+    group.user_set.set(binding.user for binding in factories.make_bindings(2))
+    page = open_browser(NARROW)
+    sign_in(page, site)
+    address = f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}"
+    page.goto(address)
+    page.get_by_label("商品", exact=True).fill("秋季校服")
+    page.get_by_label("初三（2）班家长 (2)").check()
+    page.get_by_text("Save these recipients").click()
+    page.get_by_label("Name", exact=True).fill("二班")
+    page.get_by_label("Name", exact=True).press("Enter")
+    page.get_by_text("“二班” is saved.").wait_for()
+    assert page.get_by_label("商品", exact=True).input_value() == "秋季校服"
+    assert page.get_by_label("初三（2）班家长 (2)").is_checked()
+    assert fits(page)
+
+    page.goto(address)
+    fill(page)
+    page.get_by_label("二班 1 group").check()
+    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Send 2 messages now").click()
+    page.get_by_text("It is on its way").wait_for()
+    assert Notification.objects.get().total == 2
 
 
 def test_a_time_is_picked_and_a_name_is_inserted(
