@@ -77,7 +77,7 @@ def shown(wechat, client):
 def scan(wechat, openid=OPENID):
     from django.utils import timezone
 
-    from wechat_notify.qr_binding import on_scan
+    from wechat_notify.binding.by_qrcode import on_scan
 
     on_scan("default", openid, wechat.state.codes()[0].scene, happened_at=timezone.now())
 

@@ -27,7 +27,7 @@ from tests.wechat_posts import (
     signed,
     text_message,
 )
-from wechat_notify import callback_events, callback_guard
+from wechat_notify.callbacks import events, guard
 from wechat_notify.delivery import receipts
 from wechat_notify.models import OpenIDBinding, Receipt
 from wechat_notify.sandbox.sealing import COMPATIBLE, PLAIN, SAFE, unseal
@@ -288,7 +288,7 @@ def test_our_own_mistake_is_a_500_and_the_next_try_counts(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr(callback_events.follow_state, "subscribed", broken)
+        patch.setattr(events.follow_state, "subscribed", broken)
         assert request.to(client).status_code == 500
     assert_success(request.to(client))
     assert len(received) == 1
@@ -298,9 +298,9 @@ def test_a_claim_that_another_gave_back_in_between_counts_as_new(monkeypatch: An
     """Between our add and our get the first try may have failed: then this one is needed."""
     credentials = Credentials.of(signed())
     cache = caches["default"]
-    assert callback_guard.claim_signature("default", credentials, b"x")
+    assert guard.claim_signature("default", credentials, b"x")
     monkeypatch.setattr(type(cache), "get", lambda *args, **kwargs: None)
-    assert callback_guard.claim_signature("default", credentials, b"x")
+    assert guard.claim_signature("default", credentials, b"x")
 
 
 def test_no_openid_and_no_token_stands_in_the_cache(client: Client) -> None:
@@ -348,9 +348,7 @@ def test_scenes_are_handed_to_qr_binding(
 ) -> None:
     """Who scanned, which scene, and when by WeChat's clock."""
     seen: list[Any] = []
-    monkeypatch.setattr(
-        callback_events, "on_scan", lambda *args, **more: seen.append((*args, more))
-    )
+    monkeypatch.setattr(events, "on_scan", lambda *args, **more: seen.append((*args, more)))
     at = int(time.time()) - 5
     assert_success(post(event(openid(1), name, at=at, EventKey=key)).to(client))
     account, who, scene, more = seen[0]

@@ -9,7 +9,7 @@ from django.core.cache import caches
 from django.core.management import CommandError, call_command
 
 from tests.factories import make_bindings, openid
-from wechat_notify import follower_sync
+from wechat_notify.binding import follower_sync
 from wechat_notify.models import BindingChange, OpenIDBinding
 from wechat_notify.sandbox import people
 from wechat_notify.sandbox.server import Sandbox

@@ -10,9 +10,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from tests.factories import make_binding, make_user, openid
-from wechat_notify import binding_import, binding_sources
-from wechat_notify.binding_import import import_bindings
-from wechat_notify.binding_sources import SOURCES, Found
+from wechat_notify.binding import importing, sources
+from wechat_notify.binding.importing import import_bindings
+from wechat_notify.binding.sources import SOURCES, Found
 from wechat_notify.exceptions import ConfigurationError
 from wechat_notify.management.commands import wechat_import_bindings
 from wechat_notify.models import BindingChange, OpenIDBinding
@@ -118,7 +118,7 @@ def test_wechat_django_needs_to_know_the_link() -> None:
 def test_a_user_model_that_is_the_link(monkeypatch: Any) -> None:
     """Then the user is the row itself."""
     membership = table("wechat_django", "Membership")
-    monkeypatch.setattr(binding_sources, "get_user_model", lambda: membership)
+    monkeypatch.setattr(sources, "get_user_model", lambda: membership)
     row = wechat_django(make_user("alice"), openid(1))
     found = list(SOURCES["wechat-django"].rows("default"))
     assert found == [Found(row.pk, openid(1))]
@@ -250,13 +250,13 @@ def test_the_help_names_every_source() -> None:
 def test_somebody_who_binds_meanwhile_keeps_it(wechat: Sandbox, monkeypatch: Any) -> None:
     """Between the look and the binding there is a call to WeChat: time enough."""
     alice, bob = make_user("alice"), make_user("bob")
-    real: Callable[..., Any] = binding_import.ask
+    real: Callable[..., Any] = importing.ask
 
     def slow(*args: Any) -> Any:
         make_binding(alice, 1)
         return real(*args)
 
-    monkeypatch.setattr(binding_import, "ask", slow)
+    monkeypatch.setattr(importing, "ask", slow)
     report = import_bindings([Found(bob.pk, openid(1))], "default")
     assert (report.counts["conflict"], report.counts["new"]) == (1, 0)
     assert report.conflicts[0][1:] == (alice.pk, bob.pk)

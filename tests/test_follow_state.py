@@ -8,11 +8,11 @@ import pytest
 from django.db import transaction
 
 from tests.factories import make_binding, make_bindings, make_user, openid
-from wechat_notify import follow_state
+from wechat_notify.binding import follow_state
+from wechat_notify.binding.follow_state import recheck, subscribed, unsubscribed
 from wechat_notify.delivery.aftermath import mark_unreachable
 from wechat_notify.delivery.following import note
 from wechat_notify.exceptions import ConfigurationError, WeChatError
-from wechat_notify.follow_state import recheck, subscribed, unsubscribed
 from wechat_notify.models import BindingChange, OpenIDBinding
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.signals import binding_changed

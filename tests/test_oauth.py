@@ -7,13 +7,13 @@ import pytest
 from django.core.cache import caches
 
 from tests import factories
-from wechat_notify import binding_requests, oauth_binding
 from wechat_notify.backends.locmem import LocMemBackend
 from wechat_notify.backends.registry import get_backend
-from wechat_notify.binding_requests import Visitor
+from wechat_notify.binding import attempts, by_oauth
+from wechat_notify.binding.attempts import Visitor
+from wechat_notify.binding.by_oauth import Result
 from wechat_notify.exceptions import ConfigurationError, TokenError, TransportError, WeChatError
 from wechat_notify.models import BindingChange, BindingRequest, OpenIDBinding
-from wechat_notify.oauth_binding import Result
 from wechat_notify.sandbox.records import User
 from wechat_notify.wechat import oauth
 
@@ -43,12 +43,12 @@ def code(wechat):
 
 def begin(visitor, **options):
     """Start an authorisation; its state comes back."""
-    location = oauth_binding.start(visitor, redirect_uri=BACK, **options)
+    location = by_oauth.start(visitor, redirect_uri=BACK, **options)
     return dict(parse_qsl(urlsplit(location).query))["state"]
 
 
 def complete(visitor, state, code):
-    return oauth_binding.complete(visitor, state=state, code=code, redirect_uri=BACK)
+    return by_oauth.complete(visitor, state=state, code=code, redirect_uri=BACK)
 
 
 # -- the wire
@@ -299,7 +299,7 @@ def test_a_state_lasts_ten_minutes(visitor, code):
     """After that it is stale."""
     state = begin(visitor)
     request = BindingRequest.objects.get()
-    request.expires_at -= binding_requests.LIFETIME
+    request.expires_at -= attempts.LIFETIME
     request.save()
     assert complete(visitor, state, code()).result is Result.STALE
 
@@ -323,7 +323,7 @@ def test_old_requests_are_swept(visitor):
     """A new request removes those that ended more than a day ago."""
     begin(visitor)
     old = BindingRequest.objects.get()
-    old.expires_at -= binding_requests.LIFETIME + binding_requests.KEPT
+    old.expires_at -= attempts.LIFETIME + attempts.KEPT
     old.save()
     begin(visitor)
     assert not BindingRequest.objects.filter(pk=old.pk).exists()

@@ -10,8 +10,8 @@ from django.core.signing import Signer
 from django.utils import timezone
 
 from tests import factories
-from wechat_notify import binding_requests, qr_binding
-from wechat_notify.binding_requests import Visitor
+from wechat_notify.binding import attempts, by_qrcode
+from wechat_notify.binding.attempts import Visitor
 from wechat_notify.exceptions import ConfigurationError, WeChatError
 from wechat_notify.models import BindingChange, BindingRequest, OpenIDBinding
 
@@ -28,7 +28,7 @@ def visitor(db):
 @pytest.fixture
 def shown(wechat, visitor):
     """A code on the visitor's screen."""
-    return qr_binding.show(visitor, next_url="/profile/")
+    return by_qrcode.show(visitor, next_url="/profile/")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def scene(wechat, shown):
 
 
 def scan(scene, openid=OPENID, account="default", happened_at=None):
-    qr_binding.on_scan(account, openid, scene, happened_at=happened_at or timezone.now())
+    by_qrcode.on_scan(account, openid, scene, happened_at=happened_at or timezone.now())
 
 
 def expire(request):
@@ -64,28 +64,28 @@ def test_the_code_names_nobody(shown, scene):
 
 def test_a_page_that_is_loaded_again_shows_the_same_code(wechat, visitor, shown):
     """A reload costs no call, until there is little time left to scan."""
-    assert qr_binding.show(visitor, next_url="/profile/") == shown
+    assert by_qrcode.show(visitor, next_url="/profile/") == shown
     assert wechat.calls["/cgi-bin/qrcode/create"] == 1
-    shown.expires_at -= qr_binding.FRESH
+    shown.expires_at -= by_qrcode.FRESH
     shown.save()
-    assert qr_binding.show(visitor, next_url="/profile/") != shown
+    assert by_qrcode.show(visitor, next_url="/profile/") != shown
 
 
 def test_a_used_code_is_not_shown_again(visitor, shown, scene):
     """Once it was scanned the page gets another."""
     scan(scene)
-    assert qr_binding.show(visitor, next_url="/profile/") != shown
+    assert by_qrcode.show(visitor, next_url="/profile/") != shown
 
 
 def test_another_browser_gets_a_code_of_its_own(visitor, shown):
     """Codes are shown to the session that asked for them."""
     elsewhere = Visitor(visitor.user, "default", "another secret")
-    assert qr_binding.show(elsewhere, next_url="/profile/") != shown
+    assert by_qrcode.show(elsewhere, next_url="/profile/") != shown
 
 
 def test_the_picture_holds_the_codes_address(shown):
     """A PNG of a fair size, made here."""
-    picture = qr_binding.image(shown)
+    picture = by_qrcode.image(shown)
     assert picture.startswith(b"\x89PNG")
     assert int.from_bytes(picture[16:20], "big") >= 300
 
@@ -94,7 +94,7 @@ def test_no_code_from_wechat_is_an_error_and_no_row(wechat, visitor):
     """A request without a code would wait for nothing."""
     wechat.fail(48001, path="/cgi-bin/qrcode/create")
     with pytest.raises(WeChatError):
-        qr_binding.show(visitor)
+        by_qrcode.show(visitor)
     assert not BindingRequest.objects.exists()
 
 
@@ -103,16 +103,16 @@ def test_without_segno_it_says_what_to_install(visitor, monkeypatch):
     try:
         monkeypatch.setitem(sys.modules, "segno", None)
         with pytest.raises(ConfigurationError, match=r"django-wechat-notify\[qr\]"):
-            reload(qr_binding).show(visitor)
+            reload(by_qrcode).show(visitor)
     finally:
         monkeypatch.undo()
-        reload(qr_binding)
+        reload(by_qrcode)
 
 
 def test_a_backend_without_codes_says_so(visitor):
     """The complaint names the backend and the account."""
     with pytest.raises(ConfigurationError, match="LocMemBackend"):
-        qr_binding.show(visitor)
+        by_qrcode.show(visitor)
 
 
 # -- the scan
@@ -173,7 +173,7 @@ def test_a_scene_of_another_account_is_no_scene(shown, scene):
 def test_a_scene_binds_to_its_own_user_alone(wechat, shown, scene):
     """A code that was shown to one user never binds to another, whatever else is on show."""
     other = Visitor(factories.make_user("other"), "default", "another secret")
-    theirs = qr_binding.show(other)
+    theirs = by_qrcode.show(other)
     scan(scene)
     assert OpenIDBinding.objects.get().user == shown.user
     theirs.refresh_from_db()
@@ -182,8 +182,8 @@ def test_a_scene_binds_to_its_own_user_alone(wechat, shown, scene):
 
 def test_a_state_of_web_authorisation_is_no_scene(visitor):
     """The two kinds of request cannot stand in for each other."""
-    binding_requests.begin(visitor, source="oauth", token="x" * 16)
-    scan(qr_binding._signer("default").sign("x" * 16))
+    attempts.begin(visitor, source="oauth", token="x" * 16)
+    scan(by_qrcode._signer("default").sign("x" * 16))
     assert not OpenIDBinding.objects.exists()
 
 

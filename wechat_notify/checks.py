@@ -16,7 +16,7 @@ from django.db import DatabaseError, router
 
 from . import declarations
 from .backends.registry import build_backend
-from .callback_checks import check_callbacks
+from .callbacks.checks import check_callbacks
 from .conf import ACCOUNT_KEYS, KEYS, settings
 from .declarations import Declaration
 from .delivery.dispatch import get_dispatcher

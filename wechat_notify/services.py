@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from .backends.registry import get_backend
-from .bindings import bind, unbind
+from .binding.bindings import bind, unbind
 from .conf import DEFAULT_ACCOUNT, settings
 from .delivery import content, enqueue, recipients
 from .delivery.breaker import Breaker

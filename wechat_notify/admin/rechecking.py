@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from ..binding.follow_state import BATCH, RecheckReport, recheck
 from ..exceptions import ConfigurationError, WeChatNotifyError
-from ..follow_state import BATCH, RecheckReport, recheck
 from ..models import OpenIDBinding
 from .accounts import log_account_change
 from .base import BaseAdmin

@@ -19,12 +19,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.generic import View
 
-from .. import binding_requests, oauth_binding, qr_binding, services
-from ..binding_requests import Visitor
+from .. import services
+from ..binding import attempts, by_oauth, by_qrcode
+from ..binding.attempts import Visitor
+from ..binding.by_oauth import Result
 from ..conf import settings
 from ..exceptions import AccountNotConfigured, TransportError, WeChatError
 from ..models import BindingRequest, OpenIDBinding
-from ..oauth_binding import Result
 from ..wechat import oauth
 from .links import in_wechat, page_link
 
@@ -148,7 +149,7 @@ class BindView(AuthorizingPage):
         return redirect(self.start(self.next_url))
 
     def start(self, next_url: str) -> str:
-        return oauth_binding.start(
+        return by_oauth.start(
             self.visitor, redirect_uri=self.redirect_uri, next_url=next_url, scope=self.scope
         )
 
@@ -157,7 +158,7 @@ class BindReturnView(AuthorizingPage):
     """Where WeChat sends the person back to, with a state and, if they agreed, a code."""
 
     def get(self, request: HttpRequest, account: str) -> HttpResponse:
-        ending = oauth_binding.complete(
+        ending = by_oauth.complete(
             self.visitor,
             state=request.GET.get("state", ""),
             code=request.GET.get("code", ""),
@@ -181,7 +182,7 @@ class BindQRView(BindingPage):
         if any(binding.subscribed for binding in self.bindings):
             return redirect(self.link("bind", next_url))
         try:
-            shown = qr_binding.show(self.visitor, next_url=next_url)
+            shown = by_qrcode.show(self.visitor, next_url=next_url)
         except (WeChatError, TransportError):
             return self.ending(Result.FAILED, next_url)
         context = {
@@ -200,7 +201,7 @@ class ShownCode(BindingPage):
     raise_exception = True
 
     def shown(self) -> BindingRequest:
-        mine = binding_requests.of(self.visitor, OpenIDBinding.Source.QR)
+        mine = attempts.of(self.visitor, OpenIDBinding.Source.QR)
         return get_object_or_404(mine, pk=self.kwargs["pk"])
 
 
@@ -208,7 +209,7 @@ class BindQRImageView(ShownCode):
     """The code itself, as a PNG."""
 
     def get(self, request: HttpRequest, account: str, pk: int) -> HttpResponse:
-        return HttpResponse(qr_binding.image(self.shown()), content_type="image/png")
+        return HttpResponse(by_qrcode.image(self.shown()), content_type="image/png")
 
 
 class BindQRStatusView(ShownCode):

@@ -11,8 +11,8 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from ..callback_events import handle
-from ..callback_guard import claim_signature, once
+from ..callbacks.events import handle
+from ..callbacks.guard import claim_signature, once
 from ..conf import AccountConfig, settings
 from ..exceptions import AccountNotConfigured, CallbackRefused
 from ..wechat.callbacks import CallbackLock, Credentials

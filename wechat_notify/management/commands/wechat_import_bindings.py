@@ -7,8 +7,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
 
 from ...backends.registry import get_backend
-from ...binding_import import ImportReport, import_bindings
-from ...binding_sources import SOURCES, Source
+from ...binding.importing import ImportReport, import_bindings
+from ...binding.sources import SOURCES, Source
 from ...conf import DEFAULT_ACCOUNT, settings
 from ...exceptions import WeChatNotifyError
 from ..bar import Bar

@@ -7,9 +7,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from ...backends.registry import get_backend
+from ...binding.follower_sync import SyncReport, sync_followers
 from ...conf import settings
 from ...exceptions import WeChatNotifyError
-from ...follower_sync import SyncReport, sync_followers
 from ..bar import Bar
 
 

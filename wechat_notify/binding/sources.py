@@ -15,8 +15,8 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.db.models import Model, QuerySet
 
-from .conf import settings
-from .exceptions import ConfigurationError
+from ..conf import settings
+from ..exceptions import ConfigurationError
 
 CHUNK = 1_000
 

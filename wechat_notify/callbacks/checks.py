@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 
-from .conf import AccountConfig, settings
-from .exceptions import InvalidSettings
-from .wechat import incoming, message_crypto
+from ..conf import AccountConfig, settings
+from ..exceptions import InvalidSettings
+from ..wechat import incoming, message_crypto
 
 
 def check_callbacks(alias: str) -> list[CheckMessage]:

@@ -10,12 +10,12 @@ from typing import Any
 
 from django.db import IntegrityError, router, transaction
 
-from .conf import DEFAULT_ACCOUNT, settings
-from .delivery.recipients import is_openid
-from .exceptions import BindingConflict, InvalidData, Problem
-from .models import BindingChange, OpenIDBinding
-from .signals import binding_changed
-from .wechat.masking import mask_openid
+from ..conf import DEFAULT_ACCOUNT, settings
+from ..delivery.recipients import is_openid
+from ..exceptions import BindingConflict, InvalidData, Problem
+from ..models import BindingChange, OpenIDBinding
+from ..signals import binding_changed
+from ..wechat.masking import mask_openid
 
 Change = BindingChange.Change
 Source = OpenIDBinding.Source

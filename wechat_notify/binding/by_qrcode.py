@@ -16,12 +16,12 @@ from django.core.signing import BadSignature, Signer
 from django.db import router, transaction
 from django.utils import timezone
 
-from . import binding_requests
-from .backends.registry import get_backend
-from .binding_requests import LIFETIME, Visitor
+from ..backends.registry import get_backend
+from ..exceptions import BindingConflict, ConfigurationError, InvalidData
+from ..models import BindingRequest, OpenIDBinding
+from . import attempts
+from .attempts import LIFETIME, Visitor
 from .bindings import bind
-from .exceptions import BindingConflict, ConfigurationError, InvalidData
-from .models import BindingRequest, OpenIDBinding
 
 try:
     import segno
@@ -48,7 +48,7 @@ def show(visitor: Visitor, *, next_url: str = "") -> BindingRequest:
     """
     _require_segno()
     fresh_until = timezone.now() + LIFETIME - FRESH
-    shown = binding_requests.of(visitor, SOURCE).open()
+    shown = attempts.of(visitor, SOURCE).open()
     known = shown.filter(next_url=next_url, expires_at__gt=fresh_until).order_by("-pk").first()
     return known or _new_code(visitor, next_url)
 
@@ -77,11 +77,11 @@ def on_scan(account: str, openid: str, scene: str, *, happened_at: datetime) -> 
     except BadSignature:
         return  # Another of the site's codes, or a forgery.
     with transaction.atomic(using=router.db_for_write(BindingRequest)):
-        request = binding_requests.take(SOURCE, nonce, account=account)
+        request = attempts.take(SOURCE, nonce, account=account)
         if request is None:
             logger.info("A used or expired binding code of account %r was scanned.", account)
             return
-        binding_requests.finish(request, _bind(request, openid, happened_at))
+        attempts.finish(request, _bind(request, openid, happened_at))
 
 
 def _bind(request: BindingRequest, openid: str, happened_at: datetime) -> str:
@@ -109,9 +109,7 @@ def _new_code(visitor: Visitor, next_url: str) -> BindingRequest:
     nonce = secrets.token_urlsafe(NONCE_BYTES)
     scene = _signer(visitor.account).sign(nonce)
     code = get_backend(visitor.account).create_qrcode(scene, int(LIFETIME.total_seconds()))
-    return binding_requests.begin(
-        visitor, source=SOURCE, token=nonce, qr_url=code.url, next_url=next_url
-    )
+    return attempts.begin(visitor, source=SOURCE, token=nonce, qr_url=code.url, next_url=next_url)
 
 
 def _signer(account: str) -> Signer:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from . import binding_requests
-from .backends.registry import get_backend
-from .binding_requests import Visitor
+from ..backends.registry import get_backend
+from ..conf import settings
+from ..exceptions import BindingConflict, InvalidData, TransportError, WeChatError
+from ..models import BindingRequest, OpenIDBinding
+from ..types import Follower
+from ..wechat import oauth
+from . import attempts
+from .attempts import Visitor
 from .bindings import bind
-from .conf import settings
-from .exceptions import BindingConflict, InvalidData, TransportError, WeChatError
-from .models import BindingRequest, OpenIDBinding
-from .types import Follower
-from .wechat import oauth
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def start(
         state=state,
         scope=scope,
     )
-    binding_requests.begin(
+    attempts.begin(
         visitor, source=SOURCE, token=state, next_url=next_url, scope=scope, is_restart=is_restart
     )
     return location
@@ -85,7 +85,7 @@ def complete(visitor: Visitor, *, state: str, code: str, redirect_uri: str) -> E
     """Bind the person who came back with ``state`` and ``code``; say how it went. Never raises for
     what people or WeChat do.
     """
-    request = binding_requests.take(SOURCE, state, account=visitor.account, visitor=visitor)
+    request = attempts.take(SOURCE, state, account=visitor.account, visitor=visitor)
     if request is None:
         return Ending(Result.STALE)
     result = _answer(visitor, request, code)
@@ -98,7 +98,7 @@ def _answer(visitor: Visitor, request: BindingRequest, code: str) -> Result:
     # Whoever declines comes back without a code (WECHAT.md 6).
     result = _exchange(visitor, request, code) if code else Result.DECLINED
     ends = {Result.BOUND: State.BOUND, Result.CONFLICT: State.CONFLICT}
-    binding_requests.finish(request, ends.get(result, State.FAILED))
+    attempts.finish(request, ends.get(result, State.FAILED))
     return result
 
 

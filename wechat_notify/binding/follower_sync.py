@@ -15,11 +15,11 @@ from django.core.cache import caches
 from django.db.models import Q
 from django.utils import timezone
 
-from .backends.registry import get_backend
-from .conf import settings
-from .delivery.following import SOURCE_SYNC, note
+from ..backends.registry import get_backend
+from ..conf import settings
+from ..delivery.following import SOURCE_SYNC, note
+from ..models import OpenIDBinding
 from .follow_state import BATCH, RecheckReport, recheck
-from .models import OpenIDBinding
 
 # The list is not in an order that anybody vouches for across days.
 RESUMABLE_SECONDS = 24 * 3600

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from .models import BindingRequest, BindingRequestQuerySet
+from ..models import BindingRequest, BindingRequestQuerySet
 
 State = BindingRequest.State
 

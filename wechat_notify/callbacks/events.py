@@ -4,11 +4,11 @@ import logging
 
 from django.db import OperationalError
 
-from . import follow_state
-from .delivery import receipts
-from .qr_binding import on_scan
-from .signals import callback_received
-from .wechat.incoming import Event, Message
+from ..binding import follow_state
+from ..binding.by_qrcode import on_scan
+from ..delivery import receipts
+from ..signals import callback_received
+from ..wechat.incoming import Event, Message
 
 logger = logging.getLogger(__name__)
 

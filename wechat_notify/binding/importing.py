@@ -8,16 +8,16 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from .backends.base import BaseBackend
-from .backends.registry import get_backend
-from .binding_sources import Found
+from ..backends.base import BaseBackend
+from ..backends.registry import get_backend
+from ..delivery.recipients import is_openid
+from ..exceptions import BindingConflict, ConfigurationError
+from ..models import OpenIDBinding
+from ..types import Follower
+from ..wechat.masking import mask_openid
 from .bindings import bind
-from .delivery.recipients import is_openid
-from .exceptions import BindingConflict, ConfigurationError
 from .follow_state import BATCH, ask
-from .models import OpenIDBinding
-from .types import Follower
-from .wechat.masking import mask_openid
+from .sources import Found
 
 # So many openids in a row that WeChat does not know are no accident.
 HOPELESS = 100

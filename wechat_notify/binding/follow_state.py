@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from .backends.base import BaseBackend
-from .backends.registry import get_backend
-from .delivery.following import SOURCE_EVENT, SOURCE_SYNC, note
-from .exceptions import WeChatError
-from .models import OpenIDBinding
-from .types import Follower
+from ..backends.base import BaseBackend
+from ..backends.registry import get_backend
+from ..delivery.following import SOURCE_EVENT, SOURCE_SYNC, note
+from ..exceptions import WeChatError
+from ..models import OpenIDBinding
+from ..types import Follower
 
 BATCH = 100
 INVALID_OPENID = 40003

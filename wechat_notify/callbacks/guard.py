@@ -11,10 +11,10 @@ from contextlib import contextmanager
 
 from django.core.cache import caches
 
-from .conf import settings
-from .exceptions import CallbackRefused
-from .wechat.callbacks import WINDOW, Credentials, Opened
-from .wechat.incoming import Message
+from ..conf import settings
+from ..exceptions import CallbackRefused
+from ..wechat.callbacks import WINDOW, Credentials, Opened
+from ..wechat.incoming import Message
 
 # As long as a signature is good, for clocks that are ahead too.
 SIGNATURE_SECONDS = 2 * int(WINDOW.total_seconds())

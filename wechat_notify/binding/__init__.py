@@ -1,0 +1,1 @@
+"""How people's openids become known, and whether those people follow the account."""

@@ -1,0 +1,1 @@
+"""What WeChat tells the account, once it is known to be WeChat."""
