@@ -33,7 +33,9 @@ stood side by side.
 
 Over TLS the bundle of `certifi` is trusted, as in real life: who opens a connection for each
 message reads it again each time. A handshake over loopback costs no round trips, which flatters
-the loops. Tokens are kept in the memory of each process here, so two workers fetch two.
+the loops, and 0 ms, in which no API on a network answers, flatters them most: with nothing to wait
+for, a pool has nothing to share. Tokens are kept in the memory of each process here, so two workers
+fetch two.
 """
 
 HOW_ENQUEUE = """\
