@@ -19,7 +19,7 @@ from tests.school.models import Leave
 from wechat_notify.admin.compose.people import People
 from wechat_notify.admin.mixins import SendWeChatMessageMixin
 from wechat_notify.delivery.breaker import Breaker
-from wechat_notify.models import MessageTemplate, Notification
+from wechat_notify.models import MessageTemplate, Notification, RecipientFilter
 from wechat_notify.sandbox.server import Sandbox
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +52,9 @@ PAGES: dict[str, Ask] = {
     "test": lambda client, form: client.post(address(), {**form, "_test": "1"}),
     "send": lambda client, form: client.post(address(), {**form, "_send": "1"}),
     "send by GET": lambda client, form: client.get(address(), {**form, "_send": "1"}),
+    "save recipients": lambda client, form: client.post(
+        address(), {**form, "saved_as": "x", "_save_recipients": "1"}
+    ),
     "preview": lambda client, form: client.post(address("compose_preview"), form),
     "users": lambda client, form: client.get(address("compose_users"), {**form, **USERS}),
     "quota": lambda client, form: client.get(address("compose_quota"), form),
@@ -60,7 +63,9 @@ pages = pytest.mark.parametrize("ask", PAGES.values(), ids=PAGES)
 
 
 def nothing_happened() -> bool:
-    return not (Notification.objects.exists() or LogEntry.objects.exists())
+    return not any(
+        model._default_manager.exists() for model in (Notification, RecipientFilter, LogEntry)
+    )
 
 
 def form_with_nonce(template: MessageTemplate, alice: Any) -> dict[str, Any]:
