@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 
 from tests.factories import make_template
 from wechat_notify import declarations
-from wechat_notify.checks import check_declarations, check_settings
+from wechat_notify.checks import check_declarations, check_deployment, check_settings
 from wechat_notify.declarations import declare
 from wechat_notify.models import MessageTemplate
 
@@ -29,6 +29,23 @@ def ids(found: list[checks.CheckMessage]) -> list[str]:
 def test_good_settings_are_silent() -> None:
     """The suite's own settings have nothing wrong with them."""
     assert check_settings() == []
+
+
+DATABASE_CACHE = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}
+LOCAL_CACHE = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+
+
+def test_a_cache_of_each_process_is_told_before_a_deploy(settings: Any) -> None:
+    """W002: only ``check --deploy`` says so, and only of the cache that the app uses."""
+    settings.CACHES = {"default": LOCAL_CACHE, "shared": DATABASE_CACHE}
+    assert ids(checks.run_checks(tags=["wechat_notify"])) == []
+    deploy = checks.run_checks(tags=["wechat_notify"], include_deployment_checks=True)
+    assert ids(deploy) == ["W002"]
+    settings.WECHAT_NOTIFY = {**settings.WECHAT_NOTIFY, "CACHE": "shared"}
+    assert check_deployment() == []
+    for value in ({}, "x"):
+        settings.WECHAT_NOTIFY = value
+        assert check_deployment() == []
 
 
 @pytest.mark.parametrize("value", ["x", None, {"ACCOUNTS": ["default"]}])

@@ -97,6 +97,28 @@ def _cache() -> Iterable[checks.CheckMessage]:
     return []
 
 
+def check_deployment(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """What does no harm on a desk and much in production; for ``manage.py check --deploy``."""
+    try:
+        cache, aliases = django_settings.CACHES.get(settings.CACHE, {}), settings.aliases
+    except ImproperlyConfigured:
+        return []  # check_settings() says what is wrong
+    if not aliases or not cache.get("BACKEND", "").endswith(".LocMemCache"):
+        return []
+    return [
+        checks.Warning(
+            f'The cache "{settings.CACHE}" is a memory of each process: an account that WeChat '
+            f"puts to rest goes on in the others, RATE counts in each of them alone, and with the "
+            f"300 entries it has by default other entries push out the token.",
+            hint="Use Redis, Memcached or the database cache, and name it in "
+            'WECHAT_NOTIFY["CACHE"].',
+            id="wechat_notify.W002",
+        )
+    ]
+
+
 def _dispatcher() -> Iterable[checks.CheckMessage]:
     try:
         get_dispatcher()
