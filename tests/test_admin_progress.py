@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from tests.admin_pages import SEE, browser, page, text, told
 from tests.factories import ORDER, make_bindings
+from wechat_notify.admin.charts import segments
 from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.services import notify, pause
@@ -192,3 +193,12 @@ def test_a_look_costs_a_fixed_number_of_queries(
     client = browser(*SEE, "resend_sendlog")
     with django_assert_max_num_queries(10):
         client.get(page("notification", "progress", notification.pk))
+
+
+def test_the_bar_fills_from_its_start() -> None:
+    """What has arrived stands first, what still waits last, and together they are the whole."""
+    counts = {"pending": 30, "sent": 20, "delivered": 25, "failed": 25}
+    pieces = segments(counts)
+    assert [piece.tone for piece in pieces] == ["good", "accepted", "bad", "waiting"]
+    assert [float(piece.x) for piece in pieces] == [0, 25, 45, 70]
+    assert [float(piece.width) for piece in pieces] == [25, 20, 25, 30]

@@ -12,6 +12,15 @@ Status = SendLog.Status
 
 WIDTH = 100.0
 
+# What has arrived first, what still waits last: as messages go out, a bar fills from its start.
+ORDER = (
+    Status.DELIVERED,
+    Status.SENT,
+    *(status for status in Status if status not in (Status.DELIVERED, Status.SENT, *SendLog.OPEN)),
+    Status.SENDING,
+    Status.PENDING,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Rect:
@@ -33,7 +42,7 @@ def segments(counts: Mapping[str, int], scale: int | None = None) -> list[Rect]:
     """
     full = scale or sum(counts.values())
     pieces, start = [], 0.0
-    for status in Status:
+    for status in ORDER:
         if count := counts.get(status, 0):
             width = WIDTH * count / full
             pieces.append(_rect((start, 0, width, 4), status, count))
@@ -63,7 +72,7 @@ def columns(days: Sequence[tuple[date, Mapping[str, int]]]) -> list[Column]:
 def _column(number: int, day: date, counts: Mapping[str, int], most: int) -> Column:
     x = number * (COLUMN + GAP)
     pieces, top = [], float(HEIGHT)
-    for status in Status:
+    for status in ORDER:
         if count := counts.get(status, 0):
             height = HEIGHT * count / most
             top -= height
