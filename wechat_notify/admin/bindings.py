@@ -19,7 +19,7 @@ from .base import may_see_openids
 from .filters import AccountFilter, ReachFilter
 from .links import link, list_url
 from .paging import CappedPaginator
-from .people import about, shown_openid
+from .people import about, shown_name, shown_openid
 from .rechecking import RecheckMixin
 
 
@@ -57,7 +57,16 @@ class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         openid = "openid" if may_see_openids(request) else "masked_openid"
-        return ("user", openid, "account", "follows", "reason", "source", "created_at", "send_log")
+        return (
+            "person",
+            openid,
+            "account",
+            "follows",
+            "reason",
+            "source",
+            "created_at",
+            "send_log",
+        )
 
     def get_fields(self, request: HttpRequest, obj: OpenIDBinding | None = None) -> tuple[str, ...]:
         if obj is None:
@@ -94,6 +103,10 @@ class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[OpenIDBinding]) -> None:
         for binding in queryset:
             self.delete_model(request, binding)
+
+    @admin.display(description=_("user"), ordering="user")
+    def person(self, obj: OpenIDBinding) -> str:
+        return shown_name(obj.user)
 
     @admin.display(description="openid")
     def masked_openid(self, obj: OpenIDBinding) -> str:

@@ -1,5 +1,6 @@
 """Who a row is about: how to show people, and how to find them."""
 
+import re
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -15,6 +16,8 @@ from ..wechat.masking import mask_openid
 # A list of this many ids uses the index on user; more people than that are left to a subquery.
 FEW_USERS = 200
 
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+
 
 def shown_openid(openid: str, *, whole: bool) -> str:
     """The openid for those who may see it, else masked; a dash where there is none."""
@@ -23,14 +26,25 @@ def shown_openid(openid: str, *, whole: bool) -> str:
     return openid if whole else mask_openid(openid)
 
 
+def shown_name(user: Any) -> str:
+    """The name of a user with the user name beside it: 王小明 (wang)."""
+    first, last = getattr(user, "first_name", ""), getattr(user, "last_name", "")
+    between = "" if _HAN.search(first + last) else " "
+    parts = (last, first) if not between else (first, last)
+    name = between.join(part for part in parts if part) or str(user)
+    username = user.get_username()
+    return name if name == username else f"{name} ({username})"
+
+
 def who(row: SendLog | OpenIDBinding, *, whole: bool) -> SafeString:
     """The user with the openid beneath; the openid alone where there is no user."""
     openid = shown_openid(row.openid, whole=whole)
     if row.user is None:
         return format_html('<span class="wechat-openid">{}</span>', openid)
     if not row.openid:
-        return format_html("{}", row.user)
-    return format_html('{}<br><span class="wechat-openid">{}</span>', row.user, openid)
+        return format_html("{}", shown_name(row.user))
+    shown = (shown_name(row.user), openid)
+    return format_html('{}<br><span class="wechat-openid">{}</span>', *shown)
 
 
 WHO = _("recipient")
