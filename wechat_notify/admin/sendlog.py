@@ -18,7 +18,7 @@ from .badges import status_badge
 from .base import Button, ReadOnlyMixin, may_see_openids
 from .dashboard import DashboardMixin
 from .diagnosing import DiagnosisMixin
-from .explanations import explain
+from .explanations import explain, in_short
 from .filters import (
     AccountFilter,
     BindingFilter,
@@ -144,7 +144,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
 
     @admin.display(description=_("explanation"))
     def explanation(self, obj: SendLog) -> str:
-        return obj.explanation
+        return in_short(obj)
 
     @admin.display(description=_("sent or due at"))
     def when(self, obj: SendLog) -> datetime | None:
