@@ -124,7 +124,7 @@ class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
     def reason(self, obj: OpenIDBinding) -> str:
         if not obj.unreachable_errcode:
             return ""
-        return f"{describe(obj.unreachable_errcode).cause} (errcode {obj.unreachable_errcode})"
+        return describe(obj.unreachable_errcode).cause_in_words()
 
     @admin.display(description=_("messages"))
     def send_log(self, obj: OpenIDBinding) -> SafeString:
