@@ -66,7 +66,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         return EndlessChangeList
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        return (self._who(request), "state", "explanation", "template", "when", "answer", "msgid")
+        return (self._who(request), "state", "explanation", "template", "when")
 
     def _who(self, request: HttpRequest) -> str:
         return "who_with_openid" if may_see_openids(request) else "who_masked"
@@ -152,7 +152,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
 
     @admin.display(description="errcode")
     def answer(self, obj: SendLog) -> str:
-        return str(obj.errcode) if obj.errcode else ""
+        return str(obj.errcode) if obj.errcode else "-"
 
     @admin.display(description=_("template"))
     def template_link(self, obj: SendLog) -> SafeString:
