@@ -1,6 +1,5 @@
 """Who a row is about: how to show people, and how to find them."""
 
-import re
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -12,11 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import OpenIDBinding, SendLog
 from ..wechat.masking import mask_openid
+from ..wechat.text import full_name
 
 # A list of this many ids uses the index on user; more people than that are left to a subquery.
 FEW_USERS = 200
-
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 
 
 def shown_openid(openid: str, *, whole: bool) -> str:
@@ -29,9 +27,7 @@ def shown_openid(openid: str, *, whole: bool) -> str:
 def shown_name(user: Any) -> str:
     """The name of a user with the user name beside it: 王小明 (wang)."""
     first, last = getattr(user, "first_name", ""), getattr(user, "last_name", "")
-    between = "" if _HAN.search(first + last) else " "
-    parts = (last, first) if not between else (first, last)
-    name = between.join(part for part in parts if part) or str(user)
+    name = full_name(first, last) or str(user)
     username = user.get_username()
     return name if name == username else f"{name} ({username})"
 
