@@ -15,11 +15,11 @@ ready = $(VENVS)/$(1)/$(STAMP)
 DEMO_DATABASE := .demo/db.sqlite3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check services bench messages clean python
+.PHONY: help demo test check services bench screenshots messages clean python
 
 help: ## Show this list
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(call ready,demo) ## The site, a fake WeChat and a first message (ONCE=1: then stop)
 	@mkdir -p $(dir $(DEMO_DATABASE))
@@ -37,6 +37,9 @@ services: $(call ready,services) ## Tests against the servers in DATABASE_URL, C
 
 bench: $(call ready,bench) ## The numbers of docs/benchmarks.md
 	@$(VENVS)/bench/bin/python -m benchmarks
+
+screenshots: $(call ready,checks) ## The pictures in docs/images (needs Chromium and a Chinese font)
+	@SCREENSHOTS=docs/images $(VENVS)/checks/bin/python -m pytest -q tests/browser/test_screenshots.py
 
 messages: $(call ready,demo) ## Collect and compile translations (needs GNU gettext)
 	@$(VENVS)/demo/bin/python manage.py makemessages --locale zh_Hans --no-location --no-wrap \

@@ -1,9 +1,11 @@
 """The send log: finding a message, and reading why it stands as it does."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone, translation
 from pytest_django import DjangoAssertNumQueries
@@ -61,7 +63,22 @@ def test_an_accepted_message_has_no_reason(log: SendLog) -> None:
     change(log, status="sent", errcode=0, errmsg="ok", msgid=5)
     shown = text(browser("view_sendlog").get(LIST))
     assert '<td class="field-explanation">-</td>' in shown
-    assert '<td class="field-answer">-</td>' in shown
+    shown = text(browser("view_sendlog").get(page("sendlog", "change", log.pk)))
+    assert re.search(r"<label>Errcode:</label>\s*<div class=.readonly.>-</div>", shown)
+
+
+def test_people_are_shown_by_name(log: SendLog) -> None:
+    """Full name and user name, in the list and on the message's page."""
+    get_user_model().objects.filter(pk=log.user_id).update(last_name="王", first_name="小明")
+    for url in (LIST, page("sendlog", "change", log.pk)):
+        assert "王小明 (user1)" in text(browser("view_sendlog").get(url))
+
+
+def test_the_list_says_why_a_message_was_not_delivered(log: SendLog) -> None:
+    """A receipt's refusal is explained there too, in words and not as WeChat puts it."""
+    change(log, status="undelivered", errcode=0, errmsg="ok", receipt_status="failed:user block")
+    shown = text(browser("view_sendlog").get(LIST))
+    assert "the person refuses messages of this account" in shown
 
 
 @pytest.mark.parametrize("address", ["list", "detail"])

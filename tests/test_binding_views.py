@@ -3,7 +3,9 @@
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.template import engines
+from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
@@ -474,3 +476,14 @@ def test_a_page_for_bound_people(client, alice):
     binding.subscribed = False
     binding.save()
     assert client.get("/notices/")["Location"].startswith(url("bind_qr"))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "shown"),
+    [("小明", "王", "王小明"), ("Ada", "Lovelace", "Ada Lovelace"), ("", "", "alice")],
+)
+def test_a_name_stands_as_it_is_written(first, last, shown):
+    """The family name comes first in Chinese, and a user name is better than nothing."""
+    user = get_user_model()(username="alice", first_name=first, last_name=last)
+    page = render_to_string("wechat_notify/bind_person.html", {"request": {"user": user}})
+    assert f"<dd>{shown}</dd>" in page

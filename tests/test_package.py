@@ -114,7 +114,7 @@ def test_every_command_explains_itself() -> None:
 @pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
 def test_links_lead_somewhere(paper: Path) -> None:
     """Every relative link and picture is a file of the project."""
-    for target in re.findall(r"\]\(([^)#\s]+)", paper.read_text()):
+    for target in re.findall(r'(?:\]\(|src="|srcset=")([^)#"\s]+)', paper.read_text()):
         if not target.startswith("http"):
             assert (paper.parent / target).exists(), target
 

@@ -102,6 +102,8 @@ def site(
 def open_browser(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
     """Open a browser of one's own: ``open_browser(PHONE, "alice")``; its page comes back.
 
+    It is an English one, unless the device says otherwise.
+
     A script error, or anything the policy had to block, fails the test.
     """
     contexts, complaints = [], []
@@ -113,7 +115,7 @@ def open_browser(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
             complaints.append(message.text)
 
     def open_page(device: dict[str, Any], username: str = "") -> Any:
-        context = chromium.new_context(**device, locale="en")
+        context = chromium.new_context(**{"locale": "en", **device})
         contexts.append(context)
         if username:
             context.add_cookies([_signed_in(username, site)])

@@ -19,7 +19,7 @@ from .base import may_see_openids
 from .filters import AccountFilter, ReachFilter
 from .links import link, list_url
 from .paging import CappedPaginator
-from .people import about, shown_openid
+from .people import about, shown_openid, who
 from .rechecking import RecheckMixin
 
 
@@ -56,8 +56,8 @@ class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
         return False
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        openid = "openid" if may_see_openids(request) else "masked_openid"
-        return ("user", openid, "account", "follows", "reason", "source", "created_at", "send_log")
+        person = "who_with_openid" if may_see_openids(request) else "who_masked"
+        return (person, "account", "follows", "reason", "source", "created_at", "send_log")
 
     def get_fields(self, request: HttpRequest, obj: OpenIDBinding | None = None) -> tuple[str, ...]:
         if obj is None:
@@ -95,6 +95,14 @@ class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
         for binding in queryset:
             self.delete_model(request, binding)
 
+    @admin.display(description=_("user"), ordering="user")
+    def who_with_openid(self, obj: OpenIDBinding) -> SafeString:
+        return who(obj, whole=True)
+
+    @admin.display(description=_("user"), ordering="user")
+    def who_masked(self, obj: OpenIDBinding) -> SafeString:
+        return who(obj, whole=False)
+
     @admin.display(description="openid")
     def masked_openid(self, obj: OpenIDBinding) -> str:
         return shown_openid(obj.openid, whole=False)
@@ -111,7 +119,7 @@ class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
     def reason(self, obj: OpenIDBinding) -> str:
         if not obj.unreachable_errcode:
             return ""
-        return f"{describe(obj.unreachable_errcode).cause} (errcode {obj.unreachable_errcode})"
+        return describe(obj.unreachable_errcode).cause_in_words()
 
     @admin.display(description=_("messages"))
     def send_log(self, obj: OpenIDBinding) -> SafeString:

@@ -45,6 +45,13 @@ def explain(log: SendLog) -> Explanation:
     return Explanation(sentences, log.errmsg, log.rid) if log.errcode else Explanation(sentences)
 
 
+def in_short(log: SendLog) -> str:
+    """Why it did not arrive, or may not have, in a cell of a table; else nothing."""
+    if log.status == Status.UNDELIVERED:
+        return _undelivered(log.receipt_status)
+    return log.explanation
+
+
 def why_paused(template: MessageTemplate) -> str:
     """Why nothing is sent with this template; empty when it is not paused."""
     if template.paused_at is None:
@@ -55,11 +62,9 @@ def why_paused(template: MessageTemplate) -> str:
 
 
 def _meaning(log: SendLog) -> Iterator[str]:
-    why = log.explanation
+    why = in_short(log)
     if why:
         yield why
-    elif log.status == Status.UNDELIVERED:
-        yield _undelivered(log.receipt_status)
     elif log.status in MEANINGS:
         yield str(MEANINGS[Status(log.status)])
     if log.status == Status.UNCERTAIN and str(ASK) not in why:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from ..models import Notification, SendLog, SendLogQuerySet
 from .base import BaseAdmin, Button, may_see_openids
+from .explanations import in_short
 from .people import shown_openid
 
 SEE_LOG = "wechat_notify.view_sendlog"
@@ -85,7 +86,7 @@ def _cells(log: SendLog, *, whole: bool) -> list[Any]:
         log.user or "",
         shown_openid(log.openid, whole=whole) if log.openid else "",
         log.get_status_display(),
-        log.explanation,
+        in_short(log),
         "" if log.errcode is None else log.errcode,
         "" if log.msgid is None else log.msgid,
         log.rid,

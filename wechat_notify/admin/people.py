@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import OpenIDBinding, SendLog
 from ..wechat.masking import mask_openid
+from ..wechat.text import full_name
 
 # A list of this many ids uses the index on user; more people than that are left to a subquery.
 FEW_USERS = 200
@@ -23,14 +24,23 @@ def shown_openid(openid: str, *, whole: bool) -> str:
     return openid if whole else mask_openid(openid)
 
 
+def shown_name(user: Any) -> str:
+    """The name of a user with the user name beside it: 王小明 (wang)."""
+    first, last = getattr(user, "first_name", ""), getattr(user, "last_name", "")
+    name = full_name(first, last) or str(user)
+    username = user.get_username()
+    return name if name == username else f"{name} ({username})"
+
+
 def who(row: SendLog | OpenIDBinding, *, whole: bool) -> SafeString:
     """The user with the openid beneath; the openid alone where there is no user."""
     openid = shown_openid(row.openid, whole=whole)
     if row.user is None:
         return format_html('<span class="wechat-openid">{}</span>', openid)
     if not row.openid:
-        return format_html("{}", row.user)
-    return format_html('{}<br><span class="wechat-openid">{}</span>', row.user, openid)
+        return format_html("{}", shown_name(row.user))
+    shown = (shown_name(row.user), openid)
+    return format_html('{}<br><span class="wechat-openid">{}</span>', *shown)
 
 
 WHO = _("recipient")

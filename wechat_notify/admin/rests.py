@@ -50,10 +50,13 @@ def _heading(account: str, rest: Rest) -> str:
 
 
 def _reason(rest: Rest) -> str:
-    words = [str(rest.info.cause)]
-    if address := refused_ip(rest.errmsg):
-        words.append(_("The address is %(ip)s.") % {"ip": address})
-    return " ".join([*words, str(rest.info.next_step), f"(errcode {rest.errcode})"])
+    address = refused_ip(rest.errmsg)
+    if not address:
+        return rest.info.in_words()
+    text = _("%(cause)s The address is %(ip)s. %(next_step)s (errcode %(errcode)d)")
+    info = rest.info
+    names = {"cause": info.cause, "next_step": info.next_step, "errcode": rest.errcode}
+    return text % {**names, "ip": address}
 
 
 def _moment(when: datetime) -> str:

@@ -18,7 +18,7 @@ from .badges import status_badge
 from .base import Button, ReadOnlyMixin, may_see_openids
 from .dashboard import DashboardMixin
 from .diagnosing import DiagnosisMixin
-from .explanations import explain
+from .explanations import explain, in_short
 from .filters import (
     AccountFilter,
     BindingFilter,
@@ -66,7 +66,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         return EndlessChangeList
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        return (self._who(request), "state", "explanation", "template", "when", "answer", "msgid")
+        return (self._who(request), "state", "explanation", "template", "when")
 
     def _who(self, request: HttpRequest) -> str:
         return "who_with_openid" if may_see_openids(request) else "who_masked"
@@ -144,7 +144,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
 
     @admin.display(description=_("explanation"))
     def explanation(self, obj: SendLog) -> str:
-        return obj.explanation
+        return in_short(obj)
 
     @admin.display(description=_("sent or due at"))
     def when(self, obj: SendLog) -> datetime | None:
@@ -152,7 +152,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
 
     @admin.display(description="errcode")
     def answer(self, obj: SendLog) -> str:
-        return str(obj.errcode) if obj.errcode else ""
+        return str(obj.errcode) if obj.errcode else "-"
 
     @admin.display(description=_("template"))
     def template_link(self, obj: SendLog) -> SafeString:

@@ -92,6 +92,11 @@ class ErrorInfo:
             "errcode": self.errcode,
         }
 
+    def cause_in_words(self) -> str:
+        """Cause and errcode in the active language."""
+        names = {"cause": self.cause, "errcode": self.errcode}
+        return gettext("%(cause)s (errcode %(errcode)d)") % names
+
 
 Table: TypeAlias = Mapping[int, ErrorInfo]
 

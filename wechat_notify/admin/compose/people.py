@@ -1,6 +1,5 @@
 """The users whom a member of staff may choose from, and how to name and find them."""
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,11 +11,9 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from ...models import OpenIDBinding
-from ..people import about
+from ..people import about, shown_name
 
 SEND = "wechat_notify.send_notification"
-
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 
 
 class People:
@@ -67,16 +64,6 @@ class People:
 def may_compose(site: AdminSite, request: HttpRequest) -> bool:
     """Whether this member of staff may send anything to anybody from here."""
     return request.user.has_perm(SEND) and People(site, request).may_be_seen
-
-
-def shown_name(user: Any) -> str:
-    """The name of a user with the user name beside it: 王小明 (wang)."""
-    first, last = getattr(user, "first_name", ""), getattr(user, "last_name", "")
-    between = "" if _HAN.search(first + last) else " "
-    parts = (last, first) if not between else (first, last)
-    name = between.join(part for part in parts if part) or str(user)
-    username = user.get_username()
-    return name if name == username else f"{name} ({username})"
 
 
 def with_full_names(users: QuerySet[Any]) -> QuerySet[Any]:

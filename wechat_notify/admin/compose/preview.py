@@ -10,9 +10,9 @@ from ...exceptions import InvalidData
 from ...wechat import fields as template_fields
 from ...wechat.text import count
 from ...wechat.values import to_text
+from ..people import shown_name
 from .draft import Composing
 from .form import ComposeForm
-from .people import shown_name
 
 
 def preview(form: ComposeForm) -> dict[str, Any]:

@@ -20,10 +20,9 @@ from ...exceptions import InvalidData, Problem
 from ...models import OpenIDBinding
 from ..base import may_see_openids
 from ..explanations import why_paused
-from ..people import who
+from ..people import shown_name, who
 from ..rests import why_at_rest
 from .draft import Message
-from .people import shown_name
 
 NAMED = 10
 CARDS = 3
