@@ -38,7 +38,7 @@ def written(text: str, person: Any = None, names: Any = NAMES) -> Any:
         ("{{ user.username|upper }}", "ALICE"),
         ("{{ user.email|default:'没有邮箱' }}", "没有邮箱"),
         ("{{ user.email|default:user.username }}", "alice"),
-        ("{{ user.get_full_name|truncatechars:3 }}！", "爱丽…！"),
+        ("{{ user.get_full_name|truncatechars:3 }}！", "王爱…！"),
         ("{{ 'x' }}{{ user.username|first }}", "xa"),
         ("  {{ user.username }} {# a comment #} ", "alice"),
     ],

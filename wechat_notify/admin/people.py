@@ -9,9 +9,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from ..delivery.names import full_name
 from ..models import OpenIDBinding, SendLog
 from ..wechat.masking import mask_openid
-from ..wechat.text import full_name
 
 # A list of this many ids uses the index on user; more people than that are left to a subquery.
 FEW_USERS = 200
@@ -26,8 +26,7 @@ def shown_openid(openid: str, *, whole: bool) -> str:
 
 def shown_name(user: Any) -> str:
     """The name of a user with the user name beside it: 王小明 (wang)."""
-    first, last = getattr(user, "first_name", ""), getattr(user, "last_name", "")
-    name = full_name(first, last) or str(user)
+    name = full_name(user) or str(user)
     username = user.get_username()
     return name if name == username else f"{name} ({username})"
 

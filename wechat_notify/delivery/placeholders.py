@@ -25,6 +25,7 @@ from django.utils.translation import gettext_lazy
 from ..exceptions import InvalidData, Problem
 from ..types import DataSource
 from ..wechat.masking import mask_openid
+from .names import full_name
 
 FILTERS = (
     "capfirst",
@@ -42,7 +43,8 @@ FILTERS = (
 )
 """Filters that neither reach anything nor make a text much longer than it was."""
 
-METHODS = {"get_full_name": gettext_lazy("full name"), "get_short_name": gettext_lazy("short name")}
+FULL_NAME = "get_full_name"
+METHODS = {FULL_NAME: gettext_lazy("full name"), "get_short_name": gettext_lazy("short name")}
 """What every user model offers and what it is called (django.contrib.auth, AbstractUser)."""
 
 _PLAIN = (str, int, float, decimal.Decimal, datetime.date, datetime.time)
@@ -180,6 +182,8 @@ def _value(user: Any, name: str) -> Any:
 
     A manager of related rows is nothing that can be said in a message.
     """
+    if name == FULL_NAME:
+        return full_name(user)
     value = user
     for part in name.split("."):
         try:

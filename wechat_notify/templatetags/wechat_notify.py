@@ -6,10 +6,10 @@ from django import template
 from django.http import HttpRequest
 
 from ..conf import DEFAULT_ACCOUNT
+from ..delivery.names import full_name
 from ..models import OpenIDBinding
 from ..views.links import binding_link, page_link
 from ..wechat.masking import mask_openid
-from ..wechat.text import full_name
 
 register = template.Library()
 register.filter("masked", mask_openid)
@@ -17,11 +17,8 @@ register.filter("masked", mask_openid)
 
 @register.filter
 def full_name_of(user: Any) -> str:
-    """王小明, Ada Lovelace; else the full name that a site's own users have, or the user name."""
-    own = getattr(user, "get_full_name", user.get_username)  # AbstractBaseUser has none
-    first, last = getattr(user, "first_name", ""), getattr(user, "last_name", "")
-    found: str = full_name(first, last) or own() or user.get_username()
-    return found
+    """王小明, Ada Lovelace; the user name where there is no other."""
+    return full_name(user) or str(user.get_username())
 
 
 @register.inclusion_tag("wechat_notify/bind_button.html", takes_context=True)

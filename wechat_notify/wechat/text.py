@@ -53,13 +53,3 @@ def _extends(char: str) -> bool:
         or "\U000e0020" <= char <= "\U000e007f"  # tags, as in the flag of Scotland
         or "\u1160" <= char <= "\u11ff"  # Hangul vowels and finals
     )
-
-
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
-
-
-def full_name(first: str, last: str) -> str:
-    """A person's name in the order in which it is written: 王小明, Ada Lovelace."""
-    if _HAN.search(first + last):
-        return last + first
-    return " ".join(part for part in (first, last) if part)
