@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.utils import translation
 
 from wechat_notify import exceptions
 from wechat_notify.exceptions import (
@@ -53,6 +54,13 @@ def test_a_wechat_error_says_cause_and_next_step() -> None:
     assert str(error) == "Not a follower. Ask them. (errcode 43004)"
     assert str(WeChatError(99999, "odd")) == "odd (errcode 99999)"
     assert WeChatError(1, answer={"msgid": 5}).answer == {"msgid": 5}
+
+
+def test_an_error_is_set_as_its_language_sets_it() -> None:
+    """Chinese sentences follow each other without a blank, in Chinese brackets."""
+    with translation.override("zh-hans"):
+        said = str(WeChatError(43004, cause="对方没有关注公众号。", next_step="请对方重新关注。"))
+    assert said == "对方没有关注公众号。请对方重新关注。（errcode 43004）"
 
 
 def test_a_token_error_knows_the_address() -> None:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext
 
 
 class ConfigurationError(ImproperlyConfigured):
@@ -136,8 +137,13 @@ class WeChatError(WeChatNotifyError):
         super().__init__(errcode, errmsg)
 
     def __str__(self) -> str:
-        words = " ".join(str(part) for part in (self.cause, self.next_step) if part) or self.errmsg
-        return f"{words} (errcode {self.errcode})"
+        text = (
+            gettext("%(cause)s %(next_step)s (errcode %(errcode)d)")
+            if self.cause and self.next_step
+            else gettext("%(cause)s (errcode %(errcode)d)")
+        )
+        cause = self.cause or self.errmsg
+        return text % {"cause": cause, "next_step": self.next_step, "errcode": self.errcode}
 
 
 class TokenError(WeChatError):
