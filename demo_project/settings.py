@@ -89,6 +89,7 @@ STATIC_URL = "static/"
 WECHAT_NOTIFY = {
     "ACCOUNTS": {
         "default": {
+            "NAME": env.str("WECHAT_NAME", default=samples.ACCOUNT_NAME),
             "APP_ID": env.str("WECHAT_APP_ID", default=samples.APP_ID),
             "APP_SECRET": env.str("WECHAT_APP_SECRET", default=samples.APP_SECRET),
             "API_BASE": env.str("WECHAT_API_BASE", default="http://127.0.0.1:8899"),

@@ -124,6 +124,17 @@ def test_the_card_shows_the_example() -> None:
         assert row in shown
 
 
+def test_the_cards_bar_names_the_account(configure: Callable[..., None]) -> None:
+    """As people call it, else by its alias; a template of an account that is gone keeps its own."""
+    template = make_template(content="事由：{{thing1.DATA}}")
+    bar = '<div class="wechat-chat__bar">{}</div>'
+    assert bar.format("default") in detail(template)
+    configure(default={"NAME": "阳光实验学校"})
+    assert bar.format("阳光实验学校") in detail(template)
+    MessageTemplate.objects.update(account="gone")
+    assert bar.format("gone") in detail(template)
+
+
 def test_content_is_escaped() -> None:
     """A title or label with markup is text."""
     evil = "<script>alert(1)</script>"

@@ -42,6 +42,7 @@ def test_an_accounts_defaults() -> None:
         account = conf.account("default")
     assert account == AccountConfig(
         alias="default",
+        name="default",
         backend="wechat_notify.backends.wechat.WeChatBackend",
         app_id="wx1",
         app_secret="",

@@ -20,6 +20,7 @@ BINDING_CONFLICT_CHOICES = ("refuse", "move")
 TOKEN_MODES = ("stable", "classic")
 
 ACCOUNT_KEYS = {
+    "NAME": "",
     "BACKEND": DEFAULT_BACKEND,
     "APP_ID": "",
     "APP_SECRET": "",
@@ -56,9 +57,13 @@ MAX_CONCURRENCY = 128
 
 @dataclass(frozen=True, slots=True)
 class AccountConfig:
-    """One entry of ``ACCOUNTS``. Its repr shows no secret."""
+    """One entry of ``ACCOUNTS``. Its repr shows no secret.
+
+    ``name`` is what people call the account; its alias where the settings do not say.
+    """
 
     alias: str
+    name: str
     backend: str
     app_id: str
     app_secret: str = field(repr=False)
@@ -232,6 +237,7 @@ def _account(alias: str, value: Any) -> AccountConfig:
         )
     return AccountConfig(
         alias=alias,
+        name=merged["NAME"] or alias,
         backend=merged["BACKEND"],
         app_id=merged["APP_ID"],
         app_secret=merged["APP_SECRET"],

@@ -30,9 +30,11 @@ from wechat_notify.models import (
     RecipientFilter,
     SendLog,
 )
+from wechat_notify.sandbox import samples
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.services import notify
 
+SCHOOL_NAME, BOOKSHOP_NAME = samples.ACCOUNT_NAME, "阳光书店"
 LANGUAGES = {"zh-Hans": "zh-CN", "en": "en-US"}
 WIDTH, HEIGHT = 1280, 800
 COLOURS = 128
@@ -64,7 +66,7 @@ def bookshop() -> Iterator[Sandbox]:
     with Sandbox(
         app_id="wxb00c5409a1f7e263",
         app_secret="b00c54b00c54b00c54b00c54b00c5400",
-        account_name="阳光书店",
+        account_name=BOOKSHOP_NAME,
         templates=school.LISTED[BOOKSHOP],
         users=[],
     ) as running:
@@ -83,8 +85,8 @@ def site(
     """The same site with Django's admin and the school's two accounts, one Wednesday morning."""
     school.set_clock(monkeypatch, wechat, bookshop)
     settings.ROOT_URLCONF = "tests.urls"
-    first = settings.WECHAT_NOTIFY["ACCOUNTS"]["default"]
-    second = {"APP_ID": bookshop.app_id, "APP_SECRET": bookshop.app_secret}
+    first = {**settings.WECHAT_NOTIFY["ACCOUNTS"]["default"], "NAME": SCHOOL_NAME}
+    second = {"NAME": BOOKSHOP_NAME, "APP_ID": bookshop.app_id, "APP_SECRET": bookshop.app_secret}
     settings.WECHAT_NOTIFY = {
         **settings.WECHAT_NOTIFY,
         "ACCOUNTS": {SCHOOL: first, BOOKSHOP: {**first, **second, "API_BASE": bookshop.url}},

@@ -6,6 +6,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
+from ..conf import settings
 from ..models import MessageTemplate, Notification, SendLog
 
 _COLON = re.compile("[:：]")
@@ -43,5 +44,7 @@ def log_card(log: SendLog) -> SafeString:
 
 
 def _render(account: str, card: Any, url: str, miniprogram: Any) -> SafeString:
-    context = {"account": account, "card": card, "url": url, "miniprogram": miniprogram}
+    known = account in settings.aliases
+    name = settings.account(account).name if known else account
+    context = {"account": name, "card": card, "url": url, "miniprogram": miniprogram}
     return render_to_string("wechat_notify/admin/card_preview.html", context)

@@ -102,6 +102,7 @@ def _towards(wechat: Sandbox, site: Site) -> dict[str, Any]:
     """The project's WECHAT_NOTIFY with the account at the fake WeChat, whatever .env says."""
     wanted: dict[str, Any] = copy.deepcopy(settings.WECHAT_NOTIFY)
     wanted["ACCOUNTS"][DEFAULT_ACCOUNT] = {
+        "NAME": cast.HERE,
         "BACKEND": DEFAULT_BACKEND,
         "APP_ID": wechat.app_id,
         "APP_SECRET": wechat.app_secret,
