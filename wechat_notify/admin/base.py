@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin import helpers
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -29,6 +30,15 @@ class Button:
     url: str
 
 
+class ActionForm(helpers.ActionForm):
+    """With the attribute that django-unfold's page watches: without it, its button to run the
+    chosen action never shows."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["action"].widget.attrs["x-model"] = "action"
+
+
 class BaseAdmin(_ModelAdmin):
     """Style, buttons, rows of allowed accounts only, and openids kept from those who may not see
     them.
@@ -39,11 +49,16 @@ class BaseAdmin(_ModelAdmin):
 
     change_list_template = "wechat_notify/admin/change_list.html"
     change_form_template = "wechat_notify/admin/change_form.html"
+    action_form = ActionForm
     list_per_page = 100
     show_full_result_count = False
+    show_add_link = True
+    """Read by django-unfold, which else offers no way to add."""
 
     class Media:
-        css = {"all": ("wechat_notify/card.css", "wechat_notify/admin.css")}
+        css = {
+            "all": ("wechat_notify/card.css", "wechat_notify/admin.css", "wechat_notify/themes.css")
+        }
         js = ("wechat_notify/admin.js",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
