@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.contrib.admin import helpers
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -13,6 +12,7 @@ from django.urls import reverse
 
 from ..wechat.errors import Words
 from .access import narrowed
+from .actions import ActionForm
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -28,15 +28,6 @@ class Button:
 
     label: Words
     url: str
-
-
-class ActionForm(helpers.ActionForm):
-    """With the attribute that django-unfold's page watches: without it, its button to run the
-    chosen action never shows."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["action"].widget.attrs["x-model"] = "action"
 
 
 class BaseAdmin(_ModelAdmin):
