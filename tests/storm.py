@@ -1,22 +1,18 @@
 """A storm of delivery receipts over many connections, against a site in another process."""
 
 import http.client
-import json
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
+from tests.site_process import SiteProcess
 from tests.wechat_posts import post, receipt
 
-ROOT = Path(__file__).parent.parent
 PER_PERSON = 10
 
 
@@ -25,37 +21,13 @@ def addressee(number: int) -> str:
     return f"oStorm{number // PER_PERSON:022d}"
 
 
-class Site:
-    """The process, spoken to line by line."""
-
+class Site(SiteProcess):
     def __init__(self, where: Path) -> None:
-        environment = {
-            "DATABASE_URL": f"sqlite:///{where}/storm.sqlite3",
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.storm_settings",
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.storm_site"],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        super().__init__(
+            "tests.storm_site",
+            DATABASE_URL=os.environ.get("DATABASE_URL", f"sqlite:///{where}/storm.sqlite3"),
+            DJANGO_SETTINGS_MODULE="tests.storm_settings",
         )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._in, self._out = self._process.stdin, self._process.stdout
-        self.port = int(self._out.readline())
-
-    def ask(self, command: str) -> Any:
-        self._in.write(command + "\n")
-        self._in.flush()
-        return json.loads(self._out.readline())
-
-    def close(self) -> None:
-        self._in.close()
-        self._process.wait(timeout=30)
-        self._out.close()
 
 
 @dataclass

@@ -5,9 +5,6 @@ It prints its port, then reads commands from stdin and answers each with a line 
 ``settle`` joins what is left; ``counts`` says how many rows have which status.
 """
 
-import json
-import sys
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -16,22 +13,14 @@ import django
 django.setup()
 
 from django.core.management import call_command  # noqa: E402
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
+from tests import site_server  # noqa: E402
 from tests.factories import make_template  # noqa: E402
 from tests.storm import addressee  # noqa: E402
 from wechat_notify.delivery.receipts import settle  # noqa: E402
 from wechat_notify.models import Notification, Receipt, SendLog  # noqa: E402
-
-
-class Handler(WSGIRequestHandler):
-    # Head and body leave in two segments; the second must not wait 40 ms for an ACK of the first.
-    disable_nagle_algorithm = True
-
-    def log_message(self, *args: Any) -> None:
-        """Quiet."""
 
 
 def rows(count: str) -> Any:
@@ -68,20 +57,6 @@ def counts() -> Any:
 COMMANDS = {"rows": rows, "settle": settle_rest, "counts": counts}
 
 
-def main() -> None:
-    call_command("migrate", verbosity=0)
-    server = ThreadedWSGIServer(("127.0.0.1", 0), Handler)
-    server.set_app(get_wsgi_application())
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    sys.stdout.write(f"{server.server_port}\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        name, *arguments = line.split()
-        sys.stdout.write(json.dumps(COMMANDS[name](*arguments)) + "\n")
-        sys.stdout.flush()
-    server.shutdown()
-
-
 if __name__ == "__main__":
-    main()
+    call_command("migrate", verbosity=0)
+    site_server.run(get_wsgi_application(), COMMANDS)

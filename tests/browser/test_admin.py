@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from tests import factories
+from tests import admin_everything, factories
 from tests.browser.conftest import DATABASE, DESKTOP, PHONE
 from wechat_notify.delivery import engine
-from wechat_notify.delivery.breaker import Breaker
-from wechat_notify.models import MessageTemplate, OpenIDBinding, RecipientFilter, SendLog
+from wechat_notify.models import MessageTemplate, SendLog
 from wechat_notify.services import notify
 
 NARROW = {"viewport": {"width": 390, "height": 844}}
-TEXTS = {"character_string1": "2026112301", "thing2": "手工羊毛围巾"}
+TEXTS = admin_everything.TEXTS
 
 
 @pytest.fixture
@@ -144,40 +143,7 @@ def test_the_page_still_helps_without_javascript(
 @pytest.fixture
 def everything(site: str, template: MessageTemplate) -> list[str]:
     """The addresses of every page, with something of every kind on them."""
-    bindings = factories.make_bindings(12)
-    notification = notify(bindings, template, TEXTS)
-    logs = list(notification.logs.order_by("pk"))
-    for log, status in zip(logs, SendLog.Status.values, strict=False):
-        SendLog.objects.filter(pk=log.pk).update(status=status, errcode=43004, rid="1-2-3")
-    SendLog.objects.filter(pk=logs[-1].pk).update(status="failed", errcode=-1)
-    OpenIDBinding.objects.filter(pk=bindings[0].pk).update(subscribed=False)
-    factories.make_template("gone", is_active=False)
-    saved = RecipientFilter.objects.create(
-        account="default", name="每个人", criteria={"everyone": True, "openids": ["oStranger"]}
-    )
-    Breaker("default").trip(40164, "invalid ip 10.0.0.1")
-    app = f"{site}/admin/wechat_notify"
-    return [
-        f"{app}/",
-        f"{app}/sendlog/",
-        f"{app}/sendlog/{logs[0].pk}/change/",
-        f"{app}/sendlog/{logs[0].pk}/explain/",
-        f"{app}/sendlog/dashboard/",
-        f"{app}/notification/",
-        f"{app}/notification/compose/",
-        f"{app}/notification/compose/?template={template.pk}",
-        f"{app}/notification/{notification.pk}/change/",
-        f"{app}/notification/{notification.pk}/resend/",
-        f"{app}/notification/{notification.pk}/cancel/",
-        f"{app}/messagetemplate/",
-        f"{app}/messagetemplate/{template.pk}/change/",
-        f"{app}/messagetemplate/gallery/",
-        f"{app}/messagetemplate/sync/",
-        f"{app}/openidbinding/",
-        f"{app}/openidbinding/{bindings[0].pk}/change/",
-        f"{app}/recipientfilter/",
-        f"{app}/recipientfilter/{saved.pk}/change/",
-    ]
+    return [site + page for page in admin_everything.make(template).values()]
 
 
 def visit(page: Any, address: str) -> None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from ..wechat.errors import Words
 from .access import narrowed
+from .actions import ActionForm
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -39,11 +40,16 @@ class BaseAdmin(_ModelAdmin):
 
     change_list_template = "wechat_notify/admin/change_list.html"
     change_form_template = "wechat_notify/admin/change_form.html"
+    action_form = ActionForm
     list_per_page = 100
     show_full_result_count = False
+    show_add_link = True
+    """Read by django-unfold, which else offers no way to add."""
 
     class Media:
-        css = {"all": ("wechat_notify/card.css", "wechat_notify/admin.css")}
+        css = {
+            "all": ("wechat_notify/card.css", "wechat_notify/admin.css", "wechat_notify/themes.css")
+        }
         js = ("wechat_notify/admin.js",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

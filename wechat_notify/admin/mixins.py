@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Notification
+from .actions import list_action
 from .compose.links import can_compose_here
 from .compose.lists import UserList
 
@@ -37,7 +37,7 @@ class SendWeChatMessageMixin(UserList):
         """Asked by Django for the action."""
         return can_compose_here(self.admin_site, request)
 
-    @admin.action(description=_("Send a WeChat message"), permissions=[ACTION])
+    @list_action(_("Send a WeChat message"), permission=ACTION)
     def send_wechat_message(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse:
         """The first page of composing, with the recipients chosen already."""
         composer: Any = self.admin_site.get_model_admin(Notification)

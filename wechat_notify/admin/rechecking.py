@@ -1,6 +1,6 @@
 """Asking WeChat whether the chosen people still follow the account."""
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -11,6 +11,7 @@ from ..binding.follow_state import BATCH, RecheckReport, recheck
 from ..exceptions import ConfigurationError, WeChatNotifyError
 from ..models import OpenIDBinding
 from .accounts import log_account_change
+from .actions import list_action
 from .base import BaseAdmin
 from .confirmation import Confirmation, ask, is_confirmed
 
@@ -25,7 +26,7 @@ class RecheckMixin(BaseAdmin):
         """Asked by Django for the action."""
         return request.user.has_perm(RECHECK)
 
-    @admin.action(description=TITLE, permissions=["recheck"])
+    @list_action(TITLE, permission="recheck")
     def recheck(
         self, request: HttpRequest, queryset: QuerySet[OpenIDBinding]
     ) -> HttpResponse | None:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from ..models import SendLog, SendLogQuerySet
+from .actions import list_action
 from .badges import status_badge
 from .base import Button, ReadOnlyMixin, may_see_openids
 from .dashboard import DashboardMixin
@@ -110,7 +111,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         """Asked by Django for the action, and by the page of one row."""
         return request.user.has_perm(RESEND)
 
-    @admin.action(description=_("Resend selected messages"), permissions=["resend"])
+    @list_action(_("Resend selected messages"), permission="resend")
     def resend(self, request: HttpRequest, queryset: SendLogQuerySet) -> HttpResponse:
         return self.resend_confirmed(request, queryset, back=request.get_full_path())
 
