@@ -1,7 +1,8 @@
 """The send log: finding a message, and reading why it stands as it does."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
+from datetime import timezone as dt_timezone
 from typing import Any
 
 import pytest
@@ -232,6 +233,13 @@ def test_what_a_waiting_message_waits_for(log: SendLog) -> None:
     shown = detail(log, client)
     assert "Account default rests until" in shown
     assert "waits for a worker" not in shown
+
+
+def test_the_card_bears_the_time_at_which_it_went_out(log: SendLog) -> None:
+    """As WeChat writes it, in the site's time zone and in every language; none before that."""
+    assert 'class="wechat-time"' not in detail(log)
+    change(log, status="sent", sent_at=datetime(2026, 11, 23, 7, 1, tzinfo=dt_timezone.utc))
+    assert '<div class="wechat-time">2026年11月23日 15:01</div>' in detail(log)
 
 
 def test_the_card_is_the_one_that_was_sent(log: SendLog) -> None:

@@ -1,9 +1,12 @@
 """Cards as people will see them, inside the admin."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 
 from ..conf import settings
@@ -31,20 +34,31 @@ def template_card(template: MessageTemplate) -> SafeString:
 
 
 def notification_card(notification: Notification) -> SafeString:
-    """The card with the data that all recipients share."""
+    """The card with the data that all recipients share, at the time it goes out."""
     template = notification.template
     card = template.render(notification.data)
-    return _render(template.account, card, notification.url, notification.miniprogram)
+    when = notification.send_at or notification.created_at or timezone.now()
+    return _render(template.account, card, notification.url, notification.miniprogram, when)
 
 
 def log_card(log: SendLog) -> SafeString:
-    """The card as this recipient sees it."""
+    """The card as this recipient sees it; without a time where nothing was sent."""
     notification = log.notification
-    return _render(log.account, log.card, notification.url, notification.miniprogram)
+    url, miniprogram = notification.url, notification.miniprogram
+    return _render(log.account, log.card, url, miniprogram, log.sent_at)
 
 
-def _render(account: str, card: Any, url: str, miniprogram: Any) -> SafeString:
+def _render(
+    account: str, card: Any, url: str, miniprogram: Any, when: datetime | None = None
+) -> SafeString:
     known = account in settings.aliases
     name = settings.account(account).name if known else account
-    context = {"account": name, "card": card, "url": url, "miniprogram": miniprogram}
+    context = {
+        "account": name,
+        "card": card,
+        "url": url,
+        "miniprogram": miniprogram,
+        # As WeChat itself writes it, in every language.
+        "time": date_format(timezone.localtime(when), "Y年n月j日 H:i") if when else "",
+    }
     return render_to_string("wechat_notify/admin/card_preview.html", context)
