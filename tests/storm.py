@@ -28,11 +28,12 @@ def addressee(number: int) -> str:
 class Site:
     """The process, spoken to line by line."""
 
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where: Path, **environment: str) -> None:
         environment = {
             "DATABASE_URL": f"sqlite:///{where}/storm.sqlite3",
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.storm_settings",
+            **environment,
         }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.storm_site"],

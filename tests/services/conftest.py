@@ -15,6 +15,7 @@ from typing import IO, Any
 import pytest
 from django.db import connection
 
+from tests.databases import database_url
 from tests.factories import ORDER_CONTENT
 from wechat_notify.sandbox.server import Sandbox
 
@@ -140,18 +141,13 @@ def make_site(
     sites: list[Site] = []
 
     def make(**environment: str) -> Site:
-        environment.setdefault("DATABASE_URL", _test_database_url())
+        environment.setdefault("DATABASE_URL", database_url(tmp_path))
         sites.append(Site(tmp_path, fake, **environment))
         return sites[-1]
 
     yield make
     for site in sites:
         site.close()
-
-
-def _test_database_url() -> str:
-    url, name = os.environ["DATABASE_URL"], connection.settings_dict["NAME"]
-    return f"{url.rsplit('/', 1)[0]}/{name}"
 
 
 def _brokers() -> list[Any]:
