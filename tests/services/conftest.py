@@ -114,14 +114,6 @@ class Site:
             log.close()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def ended_like_interrupted() -> Iterator[None]:
-    """SIGTERM, as a CI's time limit sends it, ends the processes of a test too, as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
 @pytest.fixture
 def fake() -> Iterator[Sandbox]:
     # An app id of its own: the server that holds the tokens may serve other tests at this moment.
