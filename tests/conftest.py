@@ -1,6 +1,7 @@
 """What every test may ask for, and the clean slate that each one starts from."""
 
 import copy
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,20 @@ from tests import factories
 from wechat_notify.backends import locmem, registry
 from wechat_notify.delivery import content
 from wechat_notify.sandbox.server import Sandbox
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ended_by_signals() -> Iterator[None]:
+    """Ctrl-C ends the suite with the processes that it has started, and SIGTERM does likewise.
+
+    What runs in a shell's background ignores Ctrl-C, and so would those processes, which some
+    tests end in that way.
+    """
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.default_int_handler) for number in signals]
+    yield
+    for number, handler in zip(signals, before, strict=True):
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

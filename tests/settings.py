@@ -52,6 +52,10 @@ DATABASES = {"default": env.db_url("DATABASE_URL", default="sqlite://:memory:")}
 # For recipients that live elsewhere: another alias, which tests lead to the same database.
 DATABASES["elsewhere"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
+if CACHES["default"]["BACKEND"].endswith(".RedisCache"):
+    # xdist's processes each have keys of their own on it, as they have databases of their own.
+    process = env.str("PYTEST_XDIST_WORKER", default="alone")
+    CACHES["default"].update(BACKEND="tests.caches.OwnRedisCache", KEY_PREFIX=f"tests-{process}")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 
 WECHAT_NOTIFY = {

@@ -22,11 +22,17 @@ def addressee(number: int) -> str:
 
 
 class Site(SiteProcess):
-    def __init__(self, where: Path) -> None:
+    """``environment`` may name another database than a SQLite file in ``where``."""
+
+    def __init__(self, where: Path, **environment: str) -> None:
+        database = os.environ.get("DATABASE_URL", f"sqlite:///{where}/storm.sqlite3")
         super().__init__(
             "tests.storm_site",
-            DATABASE_URL=os.environ.get("DATABASE_URL", f"sqlite:///{where}/storm.sqlite3"),
-            DJANGO_SETTINGS_MODULE="tests.storm_settings",
+            **{
+                "DATABASE_URL": database,
+                "DJANGO_SETTINGS_MODULE": "tests.storm_settings",
+                **environment,
+            },
         )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import database_url
 from tests.storm import Site, blow
 
 RECEIPTS = 5_000
@@ -12,8 +13,8 @@ CONNECTIONS = 16
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    running = Site(tmp_path)
+def site(tmp_path: Path, transactional_db: None) -> Iterator[Site]:
+    running = Site(tmp_path, DATABASE_URL=database_url(tmp_path))
     yield running
     running.close()
 

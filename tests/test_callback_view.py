@@ -15,6 +15,7 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.caches import cache_contents
 from tests.factories import make_binding, openid
 from tests.wechat_posts import (
     AES_KEY,
@@ -306,7 +307,8 @@ def test_a_claim_that_another_gave_back_in_between_counts_as_new(monkeypatch: An
 def test_no_openid_and_no_token_stands_in_the_cache(client: Client) -> None:
     """Keys and values alike."""
     post(receipt(openid(1), 5)).to(client)
-    stored = repr(list(caches["default"]._cache.items()))
+    stored = repr(cache_contents())
+    assert "wechat_notify:callback" in stored
     assert openid(1) not in stored
     assert TOKEN not in stored
 
@@ -443,10 +445,10 @@ def test_a_receipt_is_not_replied_to() -> None:
 @pytest.mark.usefixtures("sealed")
 def test_encrypted_receipts_leave_nothing_in_the_cache(client: Client) -> None:
     """Their signature covers them and each is one row for ever; a storm must not fill a cache."""
-    before = set(caches["default"]._cache)
+    before = set(cache_contents())
     for _ in range(2):
         assert_success(post(receipt(openid(1)), mode=SAFE).to(client))
-    left = set(caches["default"]._cache) - before
+    left = set(cache_contents()) - before
     assert not [key for key in left if "callback" in key]
 
 

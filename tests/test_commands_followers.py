@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from django.core.management import CommandError, call_command
 
+from tests.caches import cache_contents
 from tests.factories import make_bindings, openid
 from wechat_notify.binding import follower_sync
 from wechat_notify.models import BindingChange, OpenIDBinding
@@ -159,6 +159,6 @@ def test_no_openid_stands_in_the_cache_key(followers: list[OpenIDBinding], wecha
     wechat.fail(48001, after=1, path=GET)
     with pytest.raises(CommandError):
         sync("--account", "default")
-    keys = repr(list(caches["default"]._cache))
+    keys = repr(list(cache_contents()))
     assert "wechat_notify:followers:default" in keys
     assert openid(1)[:12] not in keys

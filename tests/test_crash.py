@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.databases import database_url
 from tests.factories import ORDER_CONTENT
 from wechat_notify.sandbox.server import Sandbox
 
@@ -32,7 +33,7 @@ class Nursery:
             "CRASH_APP_SECRET": sandbox.app_secret,
             "CRASH_API_BASE": sandbox.url,
             "CRASH_CACHE_URL": f"filecache://{where}/cache",
-            "DATABASE_URL": f"sqlite:///{where}/crash.sqlite3",
+            "DATABASE_URL": database_url(where),
         }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.crash_nursery"],
@@ -59,7 +60,7 @@ class Nursery:
 
 
 @pytest.fixture
-def crash_site(tmp_path: Path) -> Iterator[tuple[Sandbox, Nursery]]:
+def crash_site(tmp_path: Path, transactional_db: None) -> Iterator[tuple[Sandbox, Nursery]]:
     template = {
         "template_id": f"{'order_paid':_<43}",
         "title": "订单支付成功通知",

@@ -4,9 +4,9 @@ import logging
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from django.core.cache import caches
 
 from tests import factories
+from tests.caches import cache_contents
 from wechat_notify.backends.locmem import LocMemBackend
 from wechat_notify.backends.registry import get_backend
 from wechat_notify.binding import attempts, by_oauth
@@ -333,4 +333,4 @@ def test_old_requests_are_swept(visitor):
 def test_nothing_of_it_is_in_the_cache(visitor):
     """A cache that processes do not share would lose every other person."""
     begin(visitor)
-    assert not getattr(caches["default"], "_cache", {})
+    assert cache_contents() == {}

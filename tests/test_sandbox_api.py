@@ -16,7 +16,10 @@ RID = re.compile(r" rid: [0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}$")
 
 @pytest.fixture
 def wechat() -> Iterator[Sandbox]:
+    """At the next noon in Beijing, so that no day ends in the middle of a test."""
     with Sandbox() as sandbox:
+        in_beijing = sandbox.state.clock.time() + 8 * 3_600
+        sandbox.advance(86_400 * 1.5 - in_beijing % 86_400)
         yield sandbox
 
 

@@ -1,7 +1,8 @@
 """Counts of what was sent, and of why the rest did not arrive."""
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -113,6 +114,22 @@ def test_the_overview_has_every_day_and_every_template(template: MessageTemplate
         (template, {"pending": 5}),
         (other, {"pending": 1}),
     ]
+
+
+def test_a_day_begins_at_its_own_midnight(
+    template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where clocks change in between, the days on both sides are those of the calendar."""
+    berlin = ZoneInfo("Europe/Berlin")
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 11, 5, 12, tzinfo=berlin))
+    for day, hour in ((20, 0), (30, 23)):  # clocks went back on the 25th
+        notification = notify(make_bindings(1, first=day), template, ORDER)
+        at = datetime(2026, 10, day, hour, 30, tzinfo=berlin)
+        Notification.objects.filter(pk=notification.pk).update(created_at=at)
+    with timezone.override(berlin):
+        found = overview(SendLog.objects.all(), 30)
+    counted = {day for day, counts in found.days if counts}
+    assert counted == {date(2026, 10, 20), date(2026, 10, 30)}
 
 
 def test_nothing_was_ever_sent() -> None:

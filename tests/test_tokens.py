@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 
+from tests.caches import OwnRedisCache
 from wechat_notify.exceptions import TokenError, TransportError
 from wechat_notify.sandbox import samples
 from wechat_notify.sandbox.server import Sandbox
@@ -485,6 +486,8 @@ def processes(request: Any, tmp_path: Path, sandbox: Sandbox) -> Iterator[Callab
     for process in started:
         process.kill()
         process.wait()
+    if request.param is redis_cache:
+        OwnRedisCache(cache["LOCATION"], cache).clear()
 
 
 def create_cache_table(cache: dict[str, Any], database: dict[str, Any]) -> None:

@@ -6,10 +6,9 @@ Every function asks a fixed number of queries, however many messages there are.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta
 
 from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, Value, When
-from django.db.models.functions import TruncDate
 from django.utils import timezone as django_timezone
 
 from .models import MessageTemplate, SendLog, SendLogQuerySet
@@ -122,23 +121,22 @@ def since(days: int) -> datetime:
 
 def overview(logs: SendLogQuerySet, days: int) -> Overview:
     """``logs`` of the last ``days`` days, by the day their notification was made. Two queries."""
-    start = since(days)
+    midnights = [since(number) for number in range(days, 0, -1)]
     rows = (
-        logs.filter(notification__created_at__gte=start)
+        logs.filter(notification__created_at__gte=midnights[0])
         .order_by()
-        .annotate(day=TruncDate("notification__created_at", tzinfo=_fixed_offset(start)))
+        .annotate(day=_day_among(midnights))
         .values_list("day", "notification__template", "status")
         .annotate(n=Count("pk"))
     )
-    by_day: defaultdict[date, Counter[str]] = defaultdict(Counter)
+    by_day: defaultdict[int, Counter[str]] = defaultdict(Counter)
     by_template: defaultdict[int, Counter[str]] = defaultdict(Counter)
     total: Counter[str] = Counter()
     for day, template, status, n in rows:
         for counter in (by_day[day], by_template[template], total):
             counter[status] += n
-    every_day = [start.date() + timedelta(days=number) for number in range(days)]
     return Overview(
-        days=[(day, by_day[day]) for day in every_day],
+        days=[(midnight.date(), by_day[day]) for day, midnight in enumerate(midnights)],
         templates=_busiest(by_template),
         total=total,
     )
@@ -150,6 +148,14 @@ def _busiest(counted: Mapping[int, Counter[str]]) -> list[tuple[MessageTemplate,
     return sorted(found, key=lambda pair: (-sum(pair[1].values()), pair[0].pk))
 
 
-def _fixed_offset(when: datetime) -> tzinfo:
-    # By offset and not by name: MariaDB and MySQL know names only where somebody loaded them.
-    return timezone(when.utcoffset() or timedelta())
+def _day_among(midnights: list[datetime]) -> Case:
+    """The number of the last of ``midnights`` that is not after the notification.
+
+    Not TruncDate: MariaDB and MySQL know no time zone, not even UTC, until somebody loads their
+    tables of them, and answer NULL. The newest comes first, which most rows are.
+    """
+    newest_first = reversed(list(enumerate(midnights)))
+    return Case(
+        *(When(notification__created_at__gte=at, then=Value(day)) for day, at in newest_first),
+        output_field=IntegerField(),
+    )

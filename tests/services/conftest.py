@@ -15,6 +15,7 @@ from typing import IO, Any
 import pytest
 from django.db import connection
 
+from tests.databases import database_url
 from tests.factories import ORDER_CONTENT
 from wechat_notify.sandbox.server import Sandbox
 
@@ -102,7 +103,7 @@ class Site:
 
     def wait_until_counted(self, expected: dict[str, int]) -> None:
         """Wait until the send log says so: results are written a moment after they arrive."""
-        self.wait_until(lambda: self.ask("counts") == expected, 30)
+        self.wait_until(lambda: self.ask("counts") == expected)
 
     def close(self) -> None:
         for process in self._processes:
@@ -140,18 +141,13 @@ def make_site(
     sites: list[Site] = []
 
     def make(**environment: str) -> Site:
-        environment.setdefault("DATABASE_URL", _test_database_url())
+        environment.setdefault("DATABASE_URL", database_url(tmp_path))
         sites.append(Site(tmp_path, fake, **environment))
         return sites[-1]
 
     yield make
     for site in sites:
         site.close()
-
-
-def _test_database_url() -> str:
-    url, name = os.environ["DATABASE_URL"], connection.settings_dict["NAME"]
-    return f"{url.rsplit('/', 1)[0]}/{name}"
 
 
 def _brokers() -> list[Any]:
@@ -168,12 +164,27 @@ def _brokers() -> list[Any]:
 @pytest.fixture(params=_brokers())
 def celery_site(request: Any, make_site: Callable[..., Site]) -> Iterator[Site]:
     """A site whose notifications go to Celery, on a queue of its own."""
-    kombu = pytest.importorskip("kombu")
+    pytest.importorskip("kombu")
     queue = f"test-{uuid.uuid4().hex[:8]}"
-    yield make_site(
+    site = make_site(
         CELERY_BROKER_URL=request.param,
         CELERY_QUEUE=queue,
         DISPATCHER="wechat_notify.delivery.dispatch.CeleryDispatcher",
     )
-    with kombu.Connection(request.param) as broker:
-        broker.default_channel.queue_delete(queue)
+    yield site
+    site.close()  # a worker that lives would declare its queue again
+    _forget(queue, request.param)
+
+
+def _forget(queue: str, broker_url: str) -> None:
+    """Leave nothing of a queue, nor of what was taken from it, in the broker."""
+    import kombu
+
+    with kombu.Connection(broker_url) as broker:
+        channel = broker.default_channel
+        if broker_url.startswith("redis"):
+            if names := list(channel.client.scan_iter(f"{queue}:*")):
+                channel.client.delete(*names)
+        else:
+            channel.queue_delete(queue)
+            channel.exchange_delete(queue)

@@ -7,7 +7,7 @@ SANDBOX_APP_ID and DISPATCHER.
 import django
 
 from tests.settings import *  # noqa: F403
-from tests.settings import DATABASES, INSTALLED_APPS, WECHAT_NOTIFY, env
+from tests.settings import CELERY_BROKER_URL, DATABASES, INSTALLED_APPS, WECHAT_NOTIFY, env
 from wechat_notify.sandbox import samples
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -34,5 +34,9 @@ WECHAT_NOTIFY.update(
 )
 
 CELERY_TASK_DEFAULT_QUEUE = env.str("CELERY_QUEUE", default="celery")
+if CELERY_BROKER_URL.startswith("redis"):
+    # What a killed worker had taken stands there under one key for all queues, and would come back
+    # to somebody else's worker an hour later.
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": f"{CELERY_TASK_DEFAULT_QUEUE}:"}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

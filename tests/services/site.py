@@ -1,7 +1,8 @@
 """What a site's web process does, as a process of its own: one command, one line of JSON.
 
 ``migrate``; ``notify N [seconds]`` writes a notification to N openids, due now or in so many
-seconds, and lets the dispatcher do its part; ``counts``: messages by status; ``forget_tasks``.
+seconds, and lets the dispatcher do its part; ``counts``: messages by status; ``early``: those sent
+before their time; ``forget_tasks``.
 """
 
 import json
@@ -15,6 +16,7 @@ django.setup()
 
 from django.apps import apps  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.db.models import F  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 import tests.services.celery_app  # noqa: E402, F401 - a site imports its app, as Celery's guide says
@@ -40,12 +42,22 @@ def counts() -> Any:
     return {status: n for status, n in SendLog.objects.all().counts().items() if n}
 
 
+def early() -> Any:
+    return SendLog.objects.filter(sent_at__lt=F("notification__send_at")).count()
+
+
 def forget_tasks() -> Any:
     """Empty the task queue's own tables, which the test suite's flush does not know."""
     return apps.get_model("django_tasks_database", "DBTaskResult").objects.all().delete()[0]
 
 
-COMMANDS = {"migrate": migrate, "notify": send, "counts": counts, "forget_tasks": forget_tasks}
+COMMANDS = {
+    "migrate": migrate,
+    "notify": send,
+    "counts": counts,
+    "early": early,
+    "forget_tasks": forget_tasks,
+}
 
 name, *arguments = sys.argv[1:]
 sys.stdout.write(json.dumps(COMMANDS[name](*arguments)) + "\n")

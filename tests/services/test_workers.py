@@ -37,7 +37,7 @@ def test_four_workers_share_ten_thousand_messages(make_site: Callable[..., Site]
 def test_sigterm_ends_a_watching_worker_cleanly(sqlite_site: Site) -> None:
     """SIGTERM in the middle of a run: exit 0, nothing left in flight, the rest waits."""
     sqlite_site.wechat.latency = 0.1
-    sqlite_site.ask("notify", 400)
+    sqlite_site.ask("notify", 2_000)
     worker = sqlite_site.manage("wechat_deliver", "--watch")
     sqlite_site.wait_until_received(20)
     worker.send_signal(signal.SIGTERM)
@@ -45,8 +45,9 @@ def test_sigterm_ends_a_watching_worker_cleanly(sqlite_site: Site) -> None:
     counts = sqlite_site.ask("counts")
     assert counts.keys() == {"sent", "pending"}, sqlite_site.logs
     assert counts["sent"] == len(sqlite_site.wechat.counts)
+    sqlite_site.wechat.latency = 0
     assert sqlite_site.manage("wechat_deliver").wait(timeout=60) == 0
-    assert sqlite_site.ask("counts") == {"sent": 400}
+    assert sqlite_site.ask("counts") == {"sent": 2_000}
     assert sqlite_site.wechat.duplicates == 0
 
 
