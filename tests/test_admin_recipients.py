@@ -262,6 +262,15 @@ def test_the_page_says_whom_they_mean_now(template: MessageTemplate, people: Any
     assert "1 group · 1 openid" in text(client.get(page("recipientfilter")))
 
 
+@pytest.mark.parametrize("nonsense", ["x", "9" * 40, "-1", "१"])
+def test_a_link_with_nonsense_leads_to_all_templates(
+    template: MessageTemplate, nonsense: str
+) -> None:
+    """What is no number of a row is left aside."""
+    chosen = composer(*ALL).get(address(), {"filters": nonsense})
+    assert [tile.template for tile in chosen.context["tiles"]] == [template]
+
+
 def test_the_page_says_what_cannot_be_read(template: MessageTemplate, people: Any) -> None:
     """A list that this member of staff may not see is no secret and no crash."""
     kept = saved(selection=Selection("no.such", ids=("1", "2")))

@@ -1,5 +1,6 @@
 """The pages: choose a template, fill in the form, look at it once more, send."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ from .sending import Sent, is_nonce, new_nonce, send, send_test
 from .thumbnails import thumbnails
 
 FOUND_USERS = 20
+PRIMARY_KEY = re.compile("[0-9]{1,18}")
 
 
 class ComposeMixin(AnswersMixin):
@@ -91,7 +93,7 @@ class ComposeMixin(AnswersMixin):
     def _choosable(self, request: HttpRequest, given: QueryDict) -> Any:
         """The templates; those of the right account, where saved recipients are chosen already."""
         templates = templates_for(self.admin_site, request)
-        chosen = [pk for pk in given.getlist("filters") if pk.isascii() and pk.isdecimal()]
+        chosen = [pk for pk in given.getlist("filters") if PRIMARY_KEY.fullmatch(pk)]
         if not chosen:
             return templates
         saved = RecipientFilter.objects.filter(pk__in=chosen)
