@@ -22,9 +22,9 @@ machine and from hour to hour: trust the ratios.
 HOW_AIMS = """\
 80 ms is what WeChat's answers are taken to cost. Two aims are shown at less as well, and three
 figures may fall short whatever the code: over the blog's loop at 80 ms, 32 threads are worth 32
-times (80 + h) / 80 at the most, where h is this machine's handshake in milliseconds, which is about
-40; at 0 ms a pool has no waiting to share, and the ratio says what a handshake costs; and at 20 ms
-two workers, the fake API and PostgreSQL together want more than two cores.
+times (80 + h) / 80 of its loop at the most, h being this machine's handshake in milliseconds: 40
+times where that is 20; at 0 ms a pool has no waiting to share, and the ratio says what a handshake
+costs; and at 20 ms two workers, the fake API and PostgreSQL together want more than two cores.
 """
 
 HOW_SENDING = f"""\

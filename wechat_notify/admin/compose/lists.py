@@ -74,18 +74,17 @@ class Selection:
         return model_admin.get_wechat_users(request, self.rows(site, request)).order_by()
 
     def name(self) -> str:
-        """What the rows are called, such as "students"."""
-        return str(apps.get_model(self.label)._meta.verbose_name_plural)
+        """What the rows are called, such as "students"; "?" where there is no such list."""
+        try:
+            return str(apps.get_model(self.label)._meta.verbose_name_plural)
+        except (LookupError, ValueError):  # ValueError: a label without a dot
+            return "?"
 
     def described(self) -> str:
         """The rows in a few words, such as "Chosen on a list: students (3)"."""
-        try:
-            name = self.name()
-        except (LookupError, ValueError):
-            name = "?"
         if self.ids:
-            return f"{_('Chosen on a list:')} {name} ({len(self.ids)})"
-        return f"{_('All of a list:')} {name}"
+            return f"{_('Chosen on a list:')} {self.name()} ({len(self.ids)})"
+        return f"{_('All of a list:')} {self.name()}"
 
     def _model_admin(self, site: AdminSite, request: HttpRequest) -> UserList:
         try:

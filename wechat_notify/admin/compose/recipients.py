@@ -106,12 +106,9 @@ class RecipientsForm(forms.Form):
         return Selection(label, query, chosen) if label else None
 
     def selection_name(self) -> str:
-        """What these rows are called; empty where there are none, or no such thing."""
+        """What these rows are called; empty where there are none."""
         selection = self.selection()
-        try:
-            return selection.name() if selection is not None else ""
-        except (LookupError, ValueError):
-            return ""
+        return selection.name() if selection is not None else ""
 
     def selection_count(self) -> int | None:
         """How many users these rows stand for; None where they cannot be read."""
