@@ -7,6 +7,7 @@ from . import enqueue, sending
 from .enqueue import Written
 from .scale import Crowd
 from .sending import Cell, Figures
+from .wire import PLAIN
 
 LATENCY = 80
 ENQUEUED = 100_000
@@ -57,41 +58,37 @@ def judge(results: Results) -> list[Aim]:
     ]
 
 
-def _wire(cell: Cell) -> str:
-    return f"{cell.latency} ms, {'TLS' if cell.tls else 'plain'}"
-
-
 def _throughput(found: Mapping[Cell, Sequence[Figures]]) -> Iterator[Aim]:
     for app in (sending.APP_SQLITE, sending.APP):
         for cell, ratio in sending.ratios(found, app, sending.POOL, "rate"):
-            if cell.latency == LATENCY:
-                yield Aim(f"Throughput of {app}, over the bare pool ({_wire(cell)})", ratio, 0.95)
+            if cell.latency == LATENCY and not cell.wire.opening:
+                yield Aim(f"Throughput of {app}, over the bare pool ({cell.place})", ratio, 0.95)
 
 
 def _cpu(found: Mapping[Cell, Sequence[Figures]]) -> Iterator[Aim]:
     for app in (sending.APP_SQLITE, sending.APP):
         for cell, ratio in sending.ratios(found, app, sending.POOL, "cpu"):
-            if cell.latency == LATENCY:
-                text = f"CPU a message of {app}, over the bare pool ({_wire(cell)})"
+            if cell.latency == LATENCY and not cell.wire.opening:
+                text = f"CPU a message of {app}, over the bare pool ({cell.place})"
                 yield Aim(text, ratio, 0.75, most=True)
 
 
 def _blog(found: Mapping[Cell, Sequence[Figures]]) -> Iterator[Aim]:
     for cell, ratio in sending.ratios(found, sending.APP, sending.BLOG, "rate"):
-        if cell.tls:
-            text = f"Throughput of {sending.APP}, over the blog's loop ({_wire(cell)})"
+        if cell.latency and cell.wire.tls:
+            text = f"Throughput of {sending.APP}, over the blog's loop ({cell.place})"
             yield Aim(text, ratio, 40, unit=" ×")
 
 
 def _second_worker(found: Mapping[Cell, Sequence[Figures]]) -> Iterator[Aim]:
     for cell, ratio in sending.ratios(found, sending.APP_TWICE, sending.APP, "rate"):
-        if cell.latency:
-            yield Aim(f"Two workers on PostgreSQL, over one ({_wire(cell)})", ratio, 1.8, " ×")
+        if cell.latency and not cell.wire.opening:
+            yield Aim(f"Two workers on PostgreSQL, over one ({cell.place})", ratio, 1.8, " ×")
 
 
 def _checking(results: Results) -> Iterator[Aim]:
-    sent = results.sending.get(Cell(sending.APP, LATENCY, False)) or results.sending.get(
-        Cell(sending.APP_SQLITE, LATENCY, False)
+    sent = results.sending.get(Cell(sending.APP, LATENCY, PLAIN)) or results.sending.get(
+        Cell(sending.APP_SQLITE, LATENCY, PLAIN)
     )
     if sent is not None and results.checking_us:
         share = results.checking_us / (sending.median(sent).cpu * 1000) * 100

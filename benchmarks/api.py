@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from .wire import PLAIN, Wire
+
 
 @dataclass(frozen=True)
 class Api:
@@ -31,11 +33,12 @@ class Api:
     tls: str
     ca_bundle: Path
 
-    def base(self, *, tls: bool) -> str:
-        return self.tls if tls else self.plain
+    def base(self, wire: Wire) -> str:
+        return self.tls if wire.tls else self.plain
 
-    def set_latency(self, milliseconds: int) -> None:
-        self._ask(f"/latency?ms={milliseconds}")
+    def set_latency(self, milliseconds: int, wire: Wire = PLAIN) -> None:
+        """Of each message, and of each new connection as ``wire`` has it."""
+        self._ask(f"/latency?ms={milliseconds}&opening={wire.opening * milliseconds}")
 
     def take_counts(self) -> dict[str, int]:
         """messages, tokens and connections since the last call."""

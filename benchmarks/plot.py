@@ -1,6 +1,6 @@
-"""docs/images/benchmarks.svg: throughput and CPU of each contender, plain and over TLS."""
+"""docs/images/benchmarks.svg: throughput and CPU of each contender, over each wire."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from . import sending
 from .sending import Cell, Figures
+from .wire import WIRES, Wire
 
 COLOURS = {
     sending.BLOG: "#9a9a9a",
@@ -28,16 +29,18 @@ STYLE: Any = {
 
 
 def draw(runs: Mapping[Cell, Sequence[Figures]], path: Path) -> None:
-    """Two rows, messages a second and CPU a message, of two panels: plain HTTP and TLS."""
+    """Two rows, messages a second and CPU a message, of a panel for each wire."""
     found = {cell: sending.median(figures) for cell, figures in runs.items()}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 7), facecolor="white", layout="constrained")
-        panels = figure.subplots(2, 2, sharex=True, sharey="row")
-        for column, tls in enumerate((False, True)):
-            _bars(panels[0][column], found, tls, lambda one: one.rate)
-            _bars(panels[1][column], found, tls, lambda one: one.cpu)
-            panels[0][column].set_title("TLS" if tls else "plain HTTP")
-            panels[1][column].set_xlabel("latency of the API")
+        figure = Figure(figsize=(13, 7), facecolor="white", layout="constrained")
+        panels = figure.subplots(
+            2, len(WIRES), sharex="col", sharey="row", width_ratios=_widths(found)
+        )
+        for column, wire in enumerate(WIRES):
+            _bars(panels[0][column], found, wire, lambda one: one.rate)
+            _bars(panels[1][column], found, wire, lambda one: one.cpu)
+            panels[0][column].set_title(wire.title)
+            panels[1][column].set_xlabel("round trip" if wire.opening else "latency of the API")
         panels[0][0].set_ylim(bottom=1)
         panels[1][0].set_ylim(bottom=0.1)
         panels[0][0].set_ylabel("messages a second (log)")
@@ -48,15 +51,23 @@ def draw(runs: Mapping[Cell, Sequence[Figures]], path: Path) -> None:
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 
+def _latencies(found: Iterable[Cell], wire: Wire) -> list[int]:
+    return sorted({cell.latency for cell in found if cell.wire == wire})
+
+
+def _widths(found: Iterable[Cell]) -> list[int]:
+    return [len(_latencies(found, wire)) for wire in WIRES]
+
+
 def _bars(
-    axes: Axes, found: Mapping[Cell, Figures], tls: bool, figure: Callable[[Figures], float]
+    axes: Axes, found: Mapping[Cell, Figures], wire: Wire, figure: Callable[[Figures], float]
 ) -> None:
-    latencies = sorted({cell.latency for cell in found})
+    latencies = _latencies(found, wire)
     labels = [label for label in COLOURS if any(cell.label == label for cell in found)]
     width = 0.8 / len(labels)
     for number, label in enumerate(labels):
         places = [place - 0.4 + (number + 0.5) * width for place in range(len(latencies))]
-        heights = [figure(found[Cell(label, latency, tls)]) for latency in latencies]
+        heights = [figure(found[Cell(label, latency, wire)]) for latency in latencies]
         bars = axes.bar(places, heights, width * 0.92, label=label, color=COLOURS[label])
         axes.bar_label(bars, [_short(height) for height in heights], fontsize=6.3, padding=1)
     axes.set_yscale("log")

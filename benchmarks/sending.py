@@ -1,4 +1,4 @@
-"""Sending side by side: each contender at each latency, plain and over TLS."""
+"""Sending side by side: each contender at each latency, over each wire."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +8,7 @@ from itertools import product
 from . import processes
 from .api import Api
 from .tasks import Task
+from .wire import WIRES, Wire
 
 # Enough for the fastest cell; what is not sent in time is thrown away.
 ROWS_A_SECOND = 5_000
@@ -29,7 +30,11 @@ class Cell:
 
     label: str
     latency: int
-    tls: bool
+    wire: Wire
+
+    @property
+    def place(self) -> str:
+        return f"{self.latency} ms, {self.wire.title}"
 
 
 @dataclass(frozen=True)
@@ -81,25 +86,27 @@ def measure(
 ) -> dict[Cell, list[Figures]]:
     """Each cell's runs. Contenders take turns, so that a noisy minute hits all of them."""
     found: dict[Cell, list[Figures]] = {}
-    for latency, tls in product(latencies, (False, True)):
-        api.set_latency(latency)
+    for latency, wire in product(latencies, WIRES):
+        if wire.opening and not latency:
+            continue  # no network
+        api.set_latency(latency, wire)
         for _ in range(runs):
             for contender in competing:
-                cell = Cell(contender.label, latency, tls)
-                found.setdefault(cell, []).append(_run(api, contender, tls, seconds))
+                cell = Cell(contender.label, latency, wire)
+                found.setdefault(cell, []).append(_run(api, contender, wire, seconds))
         for contender in competing:
-            cell = Cell(contender.label, latency, tls)
+            cell = Cell(contender.label, latency, wire)
             print(_line(cell, median(found[cell])), flush=True)
     return found
 
 
-def _run(api: Api, contender: Contender, tls: bool, seconds: float) -> Figures:
+def _run(api: Api, contender: Contender, wire: Wire, seconds: float) -> Figures:
     api.take_counts()
     rows = int(ROWS_A_SECOND * seconds) if contender.database else 0
     tasks = [
         Task(
             kind=contender.kind,
-            api_base=api.base(tls=tls),
+            api_base=api.base(wire),
             database=contender.database,
             seconds=seconds,
             recipients=rows if number == 0 else 0,
@@ -129,13 +136,13 @@ def median(figures: Sequence[Figures]) -> Figures:
 def ratios(
     found: Mapping[Cell, Sequence[Figures]], over: str, under: str, figure: str
 ) -> Iterator[tuple[Cell, float]]:
-    """``over``'s figure as a multiple of ``under``'s, at each latency, plain and over TLS.
+    """``over``'s figure as a multiple of ``under``'s, at each latency, over each wire.
 
     The median of the ratios of runs that stood side by side, not the ratio of the medians: what
     else the machine did in those seconds has slowed both.
     """
     for cell, runs in found.items():
-        others = found.get(Cell(under, cell.latency, cell.tls))
+        others = found.get(Cell(under, cell.latency, cell.wire))
         if cell.label == over and others is not None:
             pairs = zip(runs, others, strict=True)
             yield (
@@ -145,8 +152,7 @@ def ratios(
 
 
 def _line(cell: Cell, figures: Figures) -> str:
-    wire = "TLS" if cell.tls else "plain"
     return (
-        f"{cell.latency:3d} ms {wire:5s} {cell.label:38s} {figures.rate:8.0f} messages/s"
+        f"{cell.place:25s} {cell.label:38s} {figures.rate:8.0f} messages/s"
         f" {figures.cpu:7.2f} CPU s/1,000 {figures.peak_mb:5.0f} MB"
     )

@@ -1,16 +1,20 @@
 """A fake API that is fast and nothing else: ``python -m benchmarks.server CERTIFICATE KEY``.
 
 It answers a token request at once and any message after the latency set, as HTTP/1.1 with
-keep-alive, on one plain and one TLS port of the loopback address, which it prints. Its other
-paths belong to the benchmark: ``/latency?ms=20`` and ``/counts``, which also sets them to zero.
+keep-alive, on one plain and one TLS port of the loopback address, which it prints. A new connection
+is let wait for as long as was set, as if its handshakes crossed a network. Its other paths belong
+to the benchmark: ``/latency?ms=20&opening=40`` and ``/counts``, which also sets them to zero.
 """
 
 import asyncio
 import json
 import os
+import socket
 import ssl
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from urllib.parse import parse_qs
 
 TOKEN_PATHS = (b"/cgi-bin/token", b"/cgi-bin/stable_token")
 # WeChat tells up to 7200 seconds; the token's length is that of the samples in its documentation.
@@ -28,9 +32,10 @@ class Counts:
 
 @dataclass
 class Traffic:
-    """What all connections share."""
+    """What all share. ``latency`` of a message and ``opening`` of a connection in seconds."""
 
     latency: float = 0.0
+    opening: float = 0.0
     counts: Counts = field(default_factory=Counts)
     last_msgid: int = 4_000_000_000_000_000_000
 
@@ -63,7 +68,9 @@ class Connection(asyncio.Protocol):
 
     def _serve(self, path: bytes, query: bytes) -> None:
         if path == b"/latency":
-            self._traffic.latency = float(query.partition(b"=")[2]) / 1000
+            asked = parse_qs(query.decode())
+            self._traffic.latency = float(asked["ms"][0]) / 1000
+            self._traffic.opening = float(asked["opening"][0]) / 1000
             self._answer(b"{}")
         elif path == b"/counts":
             self._answer(json.dumps(asdict(self._traffic.take_counts())).encode())
@@ -111,15 +118,43 @@ async def serve(certificate: str, key: str) -> None:
     traffic = Traffic()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    listeners = [_listener(), _listener()]
+    print(json.dumps([listener.getsockname()[1] for listener in listeners]), flush=True)
+    plain, tls = listeners
+    await asyncio.gather(_accept(plain, None, traffic), _accept(tls, context, traffic))
+
+
+def _listener() -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener.setblocking(False)
+    return listener
+
+
+async def _accept(
+    listener: socket.socket, context: ssl.SSLContext | None, traffic: Traffic
+) -> None:
     loop = asyncio.get_running_loop()
-    ports = []
-    for tls in (None, context):
-        server = await loop.create_server(
-            lambda: Connection(traffic), "127.0.0.1", 0, ssl=tls, backlog=1024
+    opening: set[asyncio.Task[None]] = set()
+    while True:
+        accepted, _address = await loop.sock_accept(listener)
+        task = loop.create_task(_open(accepted, context, traffic))
+        # The loop itself holds a task only weakly.
+        opening.add(task)
+        task.add_done_callback(opening.discard)
+
+
+async def _open(accepted: socket.socket, context: ssl.SSLContext | None, traffic: Traffic) -> None:
+    """Answer on this connection, once its handshakes would have crossed the network.
+
+    The client has sent its first bytes by then, and waits for an answer to them just as long as if
+    they had travelled.
+    """
+    if traffic.opening:
+        await asyncio.sleep(traffic.opening)
+    with suppress(OSError):  # a client that has gone meanwhile
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: Connection(traffic), accepted, ssl=context
         )
-        ports.append(server.sockets[0].getsockname()[1])
-    print(json.dumps(ports), flush=True)
-    await loop.create_future()
 
 
 def keep_to_last_core() -> None:
