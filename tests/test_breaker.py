@@ -43,6 +43,19 @@ def test_a_daily_quota_rests_until_midnight_in_beijing(clock: Any, hour: int) ->
     assert timedelta(0) < until - clock.now <= timedelta(days=1)
 
 
+def test_a_quota_still_used_up_at_midnight_is_probed(clock: Any) -> None:
+    """A reset that comes late, or a clock that is fast, costs minutes and not another day."""
+    breaker = Breaker("default")
+    clock.now = breaker.trip(45009, "").until
+    waits = []
+    for _ in range(6):
+        rest = breaker.trip(45009, "")
+        assert not rest.by_hand
+        waits.append((rest.until - clock.now).total_seconds() / 60)
+        clock.now = rest.until
+    assert waits == [2, 4, 8, 16, 30, 30]
+
+
 def test_a_minute_quota_rests_for_a_minute(clock: Any) -> None:
     """45011: the next minute is enough."""
     assert Breaker("default").trip(45011, "").until == NOON + timedelta(minutes=1)

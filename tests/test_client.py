@@ -197,15 +197,16 @@ def test_wrong_value_is_named(client: WeChatClient) -> None:
         ("truncate", {}, Outcome.UNKNOWN),
         ("truncate", {"cut_connection": False}, Outcome.UNKNOWN),
         ("http_error", {"status": 504}, Outcome.UNKNOWN),
-        ("http_error", {"status": 502}, Outcome.REFUSED),
-        ("http_error", {"status": 500}, Outcome.REFUSED),
+        ("http_error", {"status": 502}, Outcome.UNKNOWN),
+        ("http_error", {"status": 500}, Outcome.UNKNOWN),
+        ("http_error", {"status": 503}, Outcome.REFUSED),
         ("http_error", {"status": 403}, Outcome.REFUSED),
     ],
 )
 def test_trouble_on_the_way_is_told_apart(
     wechat: Sandbox, trouble: str, options: dict[str, Any], outcome: Outcome
 ) -> None:
-    """A lost answer is unknown, a gateway's page a refusal; neither has an errcode of WeChat's."""
+    """A lost answer is unknown, a closed gate a refusal; neither has an errcode of WeChat's."""
     client = new_client(wechat, timeout=(5, 0.5 if trouble == "stall" else 5))
     client.tokens.get()
     getattr(wechat, trouble)(**options)

@@ -28,6 +28,7 @@ from wechat_notify import signals
 from wechat_notify.backends.base import BaseBackend
 from wechat_notify.delivery import engine
 from wechat_notify.delivery.breaker import Breaker
+from wechat_notify.delivery.policy import REPEAT_WINDOW
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.services import cancel, notify, pause, resume, resume_account, resume_template
@@ -219,7 +220,14 @@ def test_a_recipient_that_always_fails_does_not_stop_the_others(
 
 TROUBLE: list[tuple[str, Callable[[Sandbox], Any], str, int]] = [
     ("busy for a while", lambda w: w.fail(-1, times=7), "sent", 0),
+    ("nobody at the gateway", lambda w: w.http_error(503, times=7), "sent", 0),
     ("a gateway's page", lambda w: w.http_error(502, times=7), "sent", 0),
+    (
+        "a gateway's page after acceptance",
+        lambda w: w.http_error(502, accepted=True, times=7),
+        "sent",
+        7,
+    ),
     (
         "a gateway's time-out after acceptance",
         lambda w: w.http_error(504, accepted=True, times=7),
@@ -267,16 +275,18 @@ def test_trouble_without_end_is_told_apart(
 ) -> None:
     """Failed where it cannot have arrived, uncertain where it may have."""
     configure(MAX_ATTEMPTS=3)
-    wechat.http_error(502, openid=openid(0), times=None)
+    wechat.http_error(503, openid=openid(0), times=None)
     wechat.reset(openid=openid(1), accepted=True, times=None)
-    notification = queue(3)
+    wechat.http_error(502, openid=openid(2), accepted=True, times=None)
+    notification = queue(4)
     deliver_all()
     by_openid = {log.openid: log for log in notification.logs.all()}
     assert by_openid[openid(0)].status == "failed"
-    assert by_openid[openid(1)].status == "uncertain"
-    assert by_openid[openid(1)].in_doubt_since is not None
-    assert by_openid[openid(2)].status == "sent"
-    assert wechat.counts[openid(1)] == 1
+    for number in (1, 2):
+        assert by_openid[openid(number)].status == "uncertain"
+        assert by_openid[openid(number)].in_doubt_since is not None
+        assert wechat.counts[openid(number)] == 1
+    assert by_openid[openid(3)].status == "sent"
 
 
 def test_nobody_listening_is_tried_again(
@@ -316,6 +326,22 @@ def test_in_doubt_for_too_long_is_not_repeated(wechat: Sandbox, queue: Callable[
     assert statuses(notification) == {"uncertain": 1}
     assert wechat.counts == {openid(0): 1}
     assert wechat.duplicates == 0
+
+
+def test_in_doubt_is_looked_at_again_when_a_threads_turn_comes(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """A row claimed in time may wait behind slow ones until the window has closed."""
+    configure(CONCURRENCY=1)
+    wechat.delay(1, openid=openid(0))
+    notification = queue(2)
+    left = timedelta(seconds=0.5)
+    notification.logs.filter(openid=openid(1)).update(
+        in_doubt_since=timezone.now() - REPEAT_WINDOW + left
+    )
+    engine.deliver()
+    assert statuses(notification) == {"sent": 1, "uncertain": 1}
+    assert wechat.counts == {openid(0): 1}
 
 
 def test_a_backend_that_raises_costs_only_its_message(

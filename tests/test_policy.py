@@ -40,7 +40,7 @@ def test_an_accepted_message_is_sent() -> None:
 
 @pytest.mark.parametrize("errcode", [-1, 268487001, 268487002, None])
 def test_a_busy_platform_or_gateway_is_tried_again(errcode: int | None) -> None:
-    """-1, the platform's other words for busy, and an HTTP 5xx page: later, with backoff."""
+    """-1, the platform's other words for busy, and an HTTP 503 page: later, with backoff."""
     decision = refused(errcode)
     assert decision.status == Status.PENDING
     assert decision.due_at is not None
@@ -148,6 +148,18 @@ def test_too_many_messages_to_one_person_wait_long_and_not_often() -> None:
     assert refused(43117, number=3).status == Status.FAILED
 
 
+def test_too_many_messages_to_one_person_forget_no_doubt() -> None:
+    """43117 ten minutes from now is outside the window of a message that may have arrived."""
+    assert refused(43117, number=2, doubt=NOW) == Decision(Status.UNCERTAIN, doubt=NOW)
+    assert refused(43117, number=3, doubt=NOW) == Decision(Status.UNCERTAIN, doubt=NOW)
+
+
+def test_an_unknown_answer_to_a_repeat_leaves_the_doubt() -> None:
+    """Nobody knows what WeChat answers to a repeat that it absorbs; a receipt may still tell."""
+    assert refused(999999, number=2, doubt=NOW) == Decision(Status.UNCERTAIN, doubt=NOW)
+    assert refused(47003, number=2, doubt=NOW).status == Status.FAILED
+
+
 def test_a_duplicate_is_not_sent_again() -> None:
     """40241: WeChat has it, under a msgid that nobody told us."""
     assert refused(40241).status == Status.UNCERTAIN
@@ -196,8 +208,9 @@ def test_nothing_in_doubt_is_ever_repeated_outside_the_window(
         Status.FAILED,
         Status.UNCERTAIN,
     )
-    if decision.status == Status.PENDING and decision.attempted and decision.doubt:
-        assert decision.due_at is not None
-        assert decision.due_at < decision.doubt + REPEAT_WINDOW
+    if decision.status == Status.PENDING and doubt:
+        assert decision.doubt == doubt
     if decision.status == Status.PENDING and decision.attempted:
         assert number < 5
+        assert decision.due_at is not None
+        assert decision.doubt is None or decision.due_at < decision.doubt + REPEAT_WINDOW

@@ -217,7 +217,16 @@ def test_answer_that_cannot_be_decoded_may_have_been_sent() -> None:
 # Answered by somebody else.
 
 
-@pytest.mark.parametrize("status", [301, 302, 400, 403, 404, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [500, 502, 504, 520])
+def test_a_servers_error_page_may_have_been_sent(status: int) -> None:
+    """What broke may have broken after the message was taken."""
+    with responses.RequestsMock() as mock:
+        mock.post(f"http://wechat.invalid{SEND}", status=status, body="<html>")
+        error = failure("http://wechat.invalid")
+    assert (error.maybe_sent, error.status, str(error)) == (True, status, f"HTTP {status}")
+
+
+@pytest.mark.parametrize("status", [301, 302, 400, 403, 404, 429, 503])
 def test_other_statuses_are_refusals(status: int) -> None:
     """An error page, or a redirect, is a plain no; redirects are not followed."""
     with responses.RequestsMock() as mock:

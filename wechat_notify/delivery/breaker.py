@@ -16,8 +16,8 @@ from ..types import Endpoint
 from ..wechat.errors import ErrorInfo, Pause, describe
 
 # China has had no daylight saving time since 1991. That the quota resets at midnight there is
-# [memory] (WECHAT.md section 10): if it is wrong, the first message after midnight is refused
-# again and the account simply rests on.
+# [memory] (WECHAT.md section 10): whoever is refused again then does not rest for another day, but
+# is probed, so that a reset that comes late, or a clock that is fast, costs minutes.
 BEIJING = timezone(timedelta(hours=8))
 
 # A pause "until somebody mends it" is probed with one message at growing intervals.
@@ -109,7 +109,7 @@ class Breaker:
 
 
 def _until(pause: Pause, now: datetime, trips: int) -> datetime:
-    if pause.next_day:
+    if pause.next_day and trips == 1:
         there = now.astimezone(BEIJING)
         midnight = there.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         return midnight.astimezone(timezone.utc)

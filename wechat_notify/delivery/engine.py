@@ -137,7 +137,8 @@ class _Run:
             return None
         if shared.template_pk in self._paused_templates:
             return None
-        if timezone.now() >= row.claimed_at + self._send_within:
+        now = timezone.now()
+        if now >= row.claimed_at + self._send_within or not policy.may_repeat(row.doubt, now):
             return None
         result = job.lane.backend.send(message(row, shared))
         if result.outcome is Outcome.REFUSED:

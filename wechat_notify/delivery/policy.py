@@ -66,7 +66,7 @@ def decide(result: SendResult, attempt: Attempt, *, now: datetime, max_attempts:
         doubt = attempt.doubt or attempt.started_at
         return _retry(attempt, doubt, now, max_attempts)
     if result.outcome is Outcome.NOT_SENT or result.errcode is None:
-        # errcode None: a gateway's error page (HTTP 5xx), which WECHAT.md 2.2 says to retry.
+        # errcode None: a gateway's page that speaks of no message (HTTP 503), to be tried again.
         return _retry(attempt, attempt.doubt, now, max_attempts)
     return _refused(describe(result.errcode, endpoint=result.endpoint), attempt, now, max_attempts)
 
@@ -76,6 +76,9 @@ def _refused(info: ErrorInfo, attempt: Attempt, now: datetime, max_attempts: int
         return _retry(attempt, attempt.doubt, now, max_attempts)
     if info.treatment is Treatment.LATER:
         return _later(attempt, now, max_attempts)
+    if attempt.doubt and not info.known:
+        # What a repeat is answered is not known (WECHAT.md 2.1): perhaps that it was one.
+        return Decision(Status.UNCERTAIN, doubt=attempt.doubt)
     waits = Decision(Status.PENDING, doubt=attempt.doubt, attempted=False)
     decisions = {
         # WeChat already has it, under a msgid that we were not told.
@@ -91,17 +94,24 @@ def _refused(info: ErrorInfo, attempt: Attempt, now: datetime, max_attempts: int
 
 def _retry(attempt: Attempt, doubt: datetime | None, now: datetime, max_attempts: int) -> Decision:
     if attempt.number >= max_attempts:
-        return Decision(Status.UNCERTAIN if doubt else Status.FAILED, doubt=doubt)
-    due_at = now + timedelta(seconds=backoff(attempt.number))
-    if not may_repeat(doubt, due_at):
-        return Decision(Status.UNCERTAIN, doubt=doubt)
-    return Decision(Status.PENDING, due_at=due_at, doubt=doubt)
+        return _given_up(doubt)
+    return _again(now + timedelta(seconds=backoff(attempt.number)), doubt)
 
 
 def _later(attempt: Attempt, now: datetime, max_attempts: int) -> Decision:
     if attempt.number > len(LATER_DELAYS) or attempt.number >= max_attempts:
-        return Decision(Status.FAILED)
-    return Decision(Status.PENDING, due_at=now + LATER_DELAYS[attempt.number - 1])
+        return _given_up(attempt.doubt)
+    return _again(now + LATER_DELAYS[attempt.number - 1], attempt.doubt)
+
+
+def _again(due_at: datetime, doubt: datetime | None) -> Decision:
+    if not may_repeat(doubt, due_at):
+        return _given_up(doubt)
+    return Decision(Status.PENDING, due_at=due_at, doubt=doubt)
+
+
+def _given_up(doubt: datetime | None) -> Decision:
+    return Decision(Status.UNCERTAIN if doubt else Status.FAILED, doubt=doubt)
 
 
 def stops_account(result: SendResult) -> bool:

@@ -57,8 +57,8 @@ class Treatment(enum.Enum):
 class Pause:
     """How long a template or an account rests.
 
-    ``seconds``: that long. ``next_day``: until midnight in Beijing. Neither: until a person, or a
-    probe that succeeds, ends it.
+    ``seconds``: that long. ``next_day``: until midnight in Beijing, and where that did not help
+    until a probe succeeds. Neither: until a person, or a probe that succeeds, ends it.
     """
 
     seconds: int | None = None
@@ -78,6 +78,11 @@ class ErrorInfo:
     next_step: Words
     pause: Pause | None = None
     source: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether the errcode is in the tables here."""
+        return bool(self.source)
 
     @property
     def passes(self) -> bool:
@@ -102,7 +107,7 @@ Table: TypeAlias = Mapping[int, ErrorInfo]
 
 UNTIL_CLEARED = Pause()
 # The reset hour is not documented; if midnight in Beijing is wrong, the first message after it is
-# answered 45009 again and the account simply rests once more.
+# answered 45009 again and the account is probed from then on.
 UNTIL_TOMORROW = Pause(next_day=True)
 MINUTE = 60
 HOUR = 60 * MINUTE

@@ -29,8 +29,10 @@ from .forks import renew_after_fork
 from .masking import RedactingFilter
 
 _HTTP_OK = range(200, 300)
-# The gateway gave up waiting for the server behind it, which may have done its work.
-_GATEWAY_TIMEOUT = 504
+_SERVER_ERROR = 500
+# Who takes nothing at present has taken nothing (RFC 9110, 15.6.4). Behind every other 5xx page
+# stands a server that may have done its work before it, or the way back from it, broke.
+_UNAVAILABLE = 503
 
 _redacting = RedactingFilter()
 
@@ -100,7 +102,7 @@ class Transport:
         """WeChat's answer to ``request``, as a dict whose ``errcode``, if any, is an int.
 
         Raises ``TransportError`` where there is none. Its ``maybe_sent`` is False without a
-        ``status`` where no connection was made, False with one where a gateway or proxy answered
+        ``status`` where no connection was made, False with one where a gateway or proxy refused
         in WeChat's place, and True where the request left and nothing usable came back.
         """
         try:
@@ -256,7 +258,8 @@ def _answer(status: int, content: bytes) -> dict[str, Any]:
         return answer
     if answer is not None and answer.get("errcode"):
         return answer
-    raise TransportError(f"HTTP {status}", maybe_sent=status == _GATEWAY_TIMEOUT, status=status)
+    maybe_sent = status >= _SERVER_ERROR and status != _UNAVAILABLE
+    raise TransportError(f"HTTP {status}", maybe_sent=maybe_sent, status=status)
 
 
 def _json_object(content: bytes) -> dict[str, Any] | None:
