@@ -232,6 +232,20 @@ def test_unreachable_host_is_not_sent(wechat: Sandbox, client: WeChatClient) -> 
     wechat.start()
 
 
+def test_a_cache_that_fails_costs_no_message(
+    client: WeChatClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a token nothing has left, and what the cache complains of is nobody's to read."""
+
+    def away() -> str:
+        raise ConnectionError("redis://:password@cache.example")
+
+    monkeypatch.setattr(client.tokens, "get", away)
+    result = client.send_template(MESSAGE)
+    assert (result.outcome, result.endpoint) == (Outcome.NOT_SENT, "token")
+    assert result.errmsg == "No access token: the cache failed (ConnectionError)."
+
+
 def test_nothing_is_repeated_but_for_the_token(wechat: Sandbox, client: WeChatClient) -> None:
     """WeChat being busy is for the caller to repeat: the client sends once."""
     wechat.fail(-1)

@@ -1,14 +1,15 @@
 """Requests to one account's API that carry its access token, repeated once if it was stale."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from django.core.cache.backends.base import BaseCache
 from requests import PreparedRequest
 
-from ..exceptions import TransportError
+from ..exceptions import TokenError, TransportError
 from .errors import token_error, wechat_error
 from .tokens import RefusedTokenError, TokenStore
 from .transport import Transport
@@ -71,15 +72,22 @@ class AccountAccess:
         self.transport.close()
 
     def with_token(self, call: Callable[[str], _A]) -> _A:
-        """``call(token)``, repeated once with another token if WeChat finds the first one stale."""
-        token = self.tokens.get()
+        """``call(token)``, repeated once with another token if WeChat finds the first one stale.
+
+        Raises ``TokenError`` or ``TransportError`` where there is no token to call with: nothing
+        has left then, or WeChat has just refused it.
+        """
+        with _cache_failures_told():
+            token = self.tokens.get()
         answer = call(token)
         if answer.errcode in STALE_TOKEN:
-            self.tokens.drop(token)
-            token = self.tokens.get()
+            with _cache_failures_told():
+                self.tokens.drop(token)
+                token = self.tokens.get()
             answer = call(token)
             if answer.errcode in STALE_TOKEN:
-                self.tokens.drop(token)
+                with _cache_failures_told():
+                    self.tokens.drop(token)
         return answer
 
     def get(self, path: str, **params: str) -> dict[str, Any]:
@@ -138,6 +146,19 @@ class AccountAccess:
         if answer.get("errcode"):
             raise token_error(answer["errcode"], str(answer.get("errmsg", "")))
         return needed(answer, "access_token", str), needed(answer, "expires_in", int)
+
+
+@contextmanager
+def _cache_failures_told() -> Iterator[None]:
+    """Every cache library has its own word for "not there"; here it means: no token."""
+    try:
+        yield
+    except (TokenError, TransportError):
+        raise
+    except Exception as error:
+        raise TransportError(
+            f"No access token: the cache failed ({type(error).__name__}).", maybe_sent=False
+        ) from error
 
 
 def encoded(payload: Mapping[str, Any]) -> bytes:
