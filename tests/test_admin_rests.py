@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.core.cache import caches
 from django.utils import timezone
 
 from tests.admin_pages import SEE, browser, page, text, told
@@ -51,8 +50,7 @@ def rest_until() -> Callable[[timedelta], None]:
     def put(after: timedelta) -> None:
         breaker = Breaker("default")
         rest = breaker.trip(45011, "per minute")
-        moved = replace(rest, until=timezone.now() + after)
-        caches["default"].set(breaker._key, moved)
+        breaker.store(replace(rest, until=timezone.now() + after))
 
     return put
 

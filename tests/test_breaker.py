@@ -1,5 +1,6 @@
 """When an account rests, until when, and who may try whether it can go on."""
 
+import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -126,5 +127,16 @@ def test_a_rest_explains_itself(clock: Any) -> None:
 def test_what_another_program_left_under_the_key_is_not_a_rest() -> None:
     """A cache is shared property."""
     breaker = Breaker("default")
-    breaker_module.caches["default"].set(breaker._key, {"not": "ours"})
-    assert breaker.rest() is None
+    for found in ("text", {"not": "ours"}, {"since": 1, "until": 2}):
+        breaker_module.caches["default"].set(breaker._key, found)
+        assert breaker.rest() is None
+
+
+def test_a_rest_can_be_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some sites let their cache keep nothing else."""
+    cache = breaker_module.caches["default"]
+    keep, look = cache.set, cache.get
+    monkeypatch.setattr(cache, "set", lambda key, value, *more: keep(key, json.dumps(value), *more))
+    monkeypatch.setattr(cache, "get", lambda key: json.loads(look(key) or "null"))
+    rest = Breaker("default").trip(40164, "not in whitelist", endpoint="token")
+    assert Breaker("default").rest() == rest

@@ -314,7 +314,9 @@ def test_the_worker_was_seen(well: MessageTemplate) -> None:
     assert "not seen within a week" in ask("--account=default")[0]
     call_command("wechat_deliver", verbosity=0)
     assert "is at work" in ask("--account=default")[0]
-    caches["default"].set("wechat_notify:worker:default", timezone.now() - timedelta(hours=3))
+    caches["default"].set(
+        "wechat_notify:worker:default", (timezone.now() - timedelta(hours=3)).isoformat()
+    )
     assert "last seen 3" in ask("--account=default")[0]
 
 

@@ -4,8 +4,9 @@ It lives in the cache (``WECHAT_NOTIFY["CACHE"]``). A cache that is flushed forg
 one refused call for each worker and no message: rows stay ``pending`` either way.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
@@ -64,8 +65,7 @@ class Breaker:
 
     def rest(self) -> Rest | None:
         """Why and until when the account rests; None when it does not."""
-        found = self._cache.get(self._key)
-        return found if isinstance(found, Rest) else None
+        return _restored(self._cache.get(self._key))
 
     def allowance(self) -> int | None:
         """How many messages may be tried now: 0 at rest, 1 as a probe, None as many as you like."""
@@ -95,9 +95,15 @@ class Breaker:
             by_hand=pause.seconds is None and not pause.next_day,
             trips=trips,
         )
-        self._cache.set(self._key, rest, FORGET_AFTER)
+        self.store(rest)
         self._cache.delete(f"{self._key}:probe")
         return rest
+
+    def store(self, rest: Rest) -> None:
+        """Let every worker know of it."""
+        # Plain values: caches may be set up to keep nothing but JSON.
+        moments = {"since": rest.since.isoformat(), "until": rest.until.isoformat()}
+        self._cache.set(self._key, asdict(rest) | moments, FORGET_AFTER)
 
     def release_probe(self) -> None:
         """Let another worker probe: there was nothing to try."""
@@ -106,6 +112,16 @@ class Breaker:
     def clear(self) -> None:
         """Let the account send again."""
         self._cache.delete_many([self._key, f"{self._key}:probe"])
+
+
+def _restored(found: Any) -> Rest | None:
+    if not isinstance(found, dict):
+        return None
+    try:
+        moments = {name: datetime.fromisoformat(found[name]) for name in ("since", "until")}
+        return Rest(**{**found, **moments})
+    except (KeyError, TypeError, ValueError):
+        return None  # another version's
 
 
 def _until(pause: Pause, now: datetime, trips: int) -> datetime:

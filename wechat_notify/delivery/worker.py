@@ -159,14 +159,15 @@ def anything_due(aliases: list[str]) -> bool:
 
 def give_sign_of_life(aliases: list[str]) -> None:
     """Note in the cache that a worker is at work for these accounts."""
-    now = timezone.now()
+    # As text: caches may be set up to keep nothing but JSON.
+    now = timezone.now().isoformat()
     caches[settings.CACHE].set_many({_sign_key(alias): now for alias in aliases}, SIGN_OF_LIFE_KEPT)
 
 
 def last_seen(alias: str) -> datetime | None:
     """When a worker was last at work for this account; None: not within a week."""
     found = caches[settings.CACHE].get(_sign_key(alias))
-    return found if isinstance(found, datetime) else None
+    return datetime.fromisoformat(found) if isinstance(found, str) else None
 
 
 def _sign_key(alias: str) -> str:
