@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -176,6 +177,18 @@ def test_a_rest_that_was_ended_meanwhile_is_not_waited_for(
     run_next(tasks)
     [(_arguments, run_after)] = tasks
     assert timedelta(0) < run_after - timezone.now() <= dispatch.PATIENCE
+
+
+def test_tasks_do_not_spin_while_another_ones_probe_is_out(tasks: list[Any]) -> None:
+    """The rest is over and its probe not back: look again in a while, not at once."""
+    rest = Breaker("default").trip(45011, "")
+    Breaker("default").store(replace(rest, until=timezone.now()))
+    send(5)
+    assert Breaker("default").allowance() == 1  # somebody else's
+    run_next(tasks)
+    [(_arguments, run_after)] = tasks
+    wait = run_after - timezone.now()
+    assert dispatch.PROBE_PATIENCE / 2 < wait <= dispatch.PROBE_PATIENCE
 
 
 def test_rows_that_another_worker_holds_are_looked_after(tasks: list[Any]) -> None:

@@ -2,6 +2,9 @@
 
 import threading
 
+import pytest
+from django.db import connections
+
 from wechat_notify.delivery.pool import SenderPool
 from wechat_notify.types import Outcome, SendResult
 
@@ -55,3 +58,28 @@ def test_taking_from_an_idle_pool_does_not_wait() -> None:
     assert pool.take(timeout=0) is None
     assert pool.take(timeout=0.01) is None
     pool.close()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.NOT_SENT])
+def test_a_threads_database_connection_ends_with_it(outcome: Outcome) -> None:
+    """The cache may be a table: Django opens a connection for each thread that asks it."""
+    closed: list[str] = []
+
+    def send(item: int) -> SendResult:
+        connection = connections["default"]
+        connection.ensure_connection()
+        close = connection.close
+
+        def told() -> None:
+            closed.append(threading.current_thread().name)
+            close()
+
+        connection.close = told  # type: ignore[method-assign]
+        return SendResult(outcome)
+
+    pool: SenderPool[int] = SenderPool(send, width=1)
+    pool.submit([1])
+    drain(pool)
+    pool.close()
+    assert set(closed) == {"wechat-notify-0"}

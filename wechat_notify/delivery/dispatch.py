@@ -33,8 +33,10 @@ CHUNK = 2_000
 FAN_OUT = 16
 # The most that a web request waits before the rest is left to workers.
 INLINE_SECONDS = 10.0
-# A task that finds due messages and may send none of them looks again after this long.
+# A task that finds due messages and may send none of them looks again after this long; sooner
+# where the rest is over and another one's probe is about to say whether all may go on.
 PATIENCE = timedelta(minutes=1)
+PROBE_PATIENCE = timedelta(seconds=10)
 
 
 class BaseDispatcher:
@@ -136,8 +138,7 @@ class QueueDispatcher(BaseDispatcher):
             return
         now, account = timezone.now(), notification.template.account
         if account in report.at_rest:
-            rest = Breaker(account).rest()
-            moment = max(moment, rest.until if rest else now + PATIENCE)
+            moment = max(moment, _rest_ends(account, now))
         elif moment <= now and not report.handled:
             moment = now + PATIENCE
         if moment > now:
@@ -258,6 +259,13 @@ def _chunks_due(notification: Notification) -> int:
     """How many tasks to queue. Counts no further than it has to."""
     logs = SendLog.objects.using(database().alias).waiting().filter(notification=notification)
     return -(-logs[: CHUNK * FAN_OUT].count() // CHUNK)
+
+
+def _rest_ends(account: str, now: datetime) -> datetime:
+    rest = Breaker(account).rest()
+    if rest is None:
+        return now + PATIENCE
+    return rest.until if rest.until > now else now + PROBE_PATIENCE
 
 
 def _arguments(notification: Notification, **more: Any) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Threads that do HTTP and nothing else. They never touch the database."""
+"""Threads that do HTTP and nothing else. They never touch the database themselves.
+
+The cache that holds the access token may be a table of it, though, and Django opens a connection
+for each thread that asks.
+"""
 
 import logging
 import queue
@@ -6,6 +10,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from django.db import close_old_connections, connections
 
 from ..types import Outcome, SendResult
 
@@ -69,8 +75,14 @@ class SenderPool(Generic[Item]):
         thread.start()
 
     def _run(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            self.finished.put(Done(item, self._attempt(item)))
+        try:
+            while (item := self._waiting.get()) is not None:
+                result = self._attempt(item)
+                if result is not None and result.outcome is Outcome.NOT_SENT:
+                    close_old_connections()  # a broken one would fail for every item to come
+                self.finished.put(Done(item, result))
+        finally:
+            connections.close_all()
 
     def _attempt(self, item: Item) -> SendResult | None:
         try:
