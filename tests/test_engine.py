@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -26,7 +25,7 @@ from tests.factories import (
 )
 from wechat_notify import signals
 from wechat_notify.backends.base import BaseBackend
-from wechat_notify.delivery import engine
+from wechat_notify.delivery import engine, lane, outbox
 from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.delivery.policy import REPEAT_WINDOW
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
@@ -192,6 +191,20 @@ def test_an_unfollowed_person_fails_alone_and_is_marked(
     assert statuses(again) == {"pending": 4, "skipped": 1}
 
 
+def test_a_person_who_refuses_is_marked_and_still_written_to(
+    wechat: Sandbox, queue: Callable[..., Any]
+) -> None:
+    """43101 speaks of this message: the binding shows it, and the next one may be welcome."""
+    bindings = make_bindings(2)
+    wechat.fail(43101, openid=bindings[0].openid)
+    notification = queue(bindings)
+    engine.deliver()
+    assert statuses(notification) == {"sent": 1, "failed": 1}
+    marked = OpenIDBinding.objects.get(unreachable_errcode=43101)
+    assert (marked, marked.subscribed) == (bindings[0], True)
+    assert statuses(queue(bindings)) == {"pending": 2}
+
+
 def test_newer_news_of_following_is_not_overwritten(
     wechat: Sandbox, queue: Callable[..., Any]
 ) -> None:
@@ -342,6 +355,23 @@ def test_in_doubt_is_looked_at_again_when_a_threads_turn_comes(
     engine.deliver()
     assert statuses(notification) == {"sent": 1, "uncertain": 1}
     assert wechat.counts == {openid(0): 1}
+
+
+def test_accepted_messages_are_recorded_though_the_cache_fails(
+    wechat: Sandbox, queue: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is known is written down, whatever ends the run."""
+
+    def away(*args: Any) -> None:
+        raise ConnectionError("cache")
+
+    monkeypatch.setattr(lane.Lane, "answered", away)
+    notification = queue(10)
+    with pytest.raises(ConnectionError, match="cache"):
+        engine.deliver()
+    assert wechat.counts
+    assert notification.logs.filter(status="sent").count() == len(wechat.counts)
+    assert not notification.logs.filter(status="sending").exists()
 
 
 def test_a_backend_that_raises_costs_only_its_message(
@@ -513,8 +543,7 @@ def test_quota_used_up_in_the_middle_of_a_run(
 
 def end_rest_period(rest: Any) -> None:
     """As if the moment of ``until`` had come."""
-    breaker = Breaker("default")
-    cache.set(breaker._key, dataclasses.replace(rest, until=timezone.now()), 60)
+    Breaker("default").store(dataclasses.replace(rest, until=timezone.now()))
 
 
 def test_a_probe_that_is_refused_keeps_the_account_at_rest(
@@ -603,6 +632,74 @@ def test_one_account_at_rest_does_not_stop_the_other(
     assert statuses(other) == {"sent": 1}
 
 
+@pytest.fixture
+def long_run(
+    wechat: Sandbox,
+    queue: Callable[..., Any],
+    configure: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., None]:
+    """Send a backlog of the default account for a second; ``during`` is called now and then."""
+
+    def run(during: Callable[[engine.Report], None] | None = None) -> None:
+        monkeypatch.setattr(lane, "LOOK_AGAIN", 0.05)
+        monkeypatch.setattr(engine, "FLUSH_SECONDS", 0.1)
+        configure(CONCURRENCY=1, BATCH_SIZE=2)
+        mine = queue(25)
+        for number in range(25):
+            wechat.delay(0.04, openid=openid(number))
+        engine.deliver(progress=during)
+        assert statuses(mine) == {"sent": 25}
+
+    return run
+
+
+def test_one_accounts_backlog_does_not_hold_up_what_another_is_given(
+    long_run: Callable[..., None],
+) -> None:
+    """An account that had nothing when the run began is asked again while it lasts."""
+    template, written = make_template(account="other"), []
+
+    def write(report: engine.Report) -> None:
+        if not written:
+            written.append(notify([openid(90)], template, ORDER))
+
+    long_run(write)
+    assert statuses(written[0]) == {"sent": 1}
+
+
+def test_a_rest_that_ends_during_a_run_ends_for_that_run(long_run: Callable[..., None]) -> None:
+    """A minute's rest is not drawn out by another account's backlog."""
+    rest = Breaker("other").trip(45011, "")
+    Breaker("other").store(dataclasses.replace(rest, until=timezone.now() + timedelta(seconds=0.3)))
+    other = notify([openid(n) for n in range(90, 93)], make_template(account="other"), ORDER)
+    long_run()
+    assert statuses(other) == {"sent": 3}
+    assert Breaker("other").rest() is None
+
+
+def test_an_account_that_cannot_be_used_does_not_stop_the_other(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None], settings: Any
+) -> None:
+    """A wrong setting is logged, and everybody else's messages go out."""
+    notification = queue(2)
+    accounts = {**settings.WECHAT_NOTIFY["ACCOUNTS"], "broken": {"APP_ID": None}}
+    configure(ACCOUNTS=accounts)
+    report = engine.deliver()
+    assert statuses(notification) == {"sent": 2}
+    assert report.at_rest == {"broken"}
+
+
+def test_a_probe_that_rate_does_not_allow_is_left_to_others(configure: Callable[..., None]) -> None:
+    """Whoever holds the probe and may not send must not keep the others from it."""
+    configure(RATE="1/m")
+    probing = lane.Lane("default")
+    assert probing.grant(1) == 1
+    end_rest_period(Breaker("default").trip(45011, ""))
+    assert probing.grant(5) == 0
+    assert Breaker("default").allowance() == 1
+
+
 def test_a_banned_template_is_paused_and_others_go_on(
     wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
 ) -> None:
@@ -631,6 +728,50 @@ def test_a_banned_template_is_paused_and_others_go_on(
     engine.deliver()
     assert statuses(stuck) == {"sent": 100}
     assert statuses(later) == {"sent": 1}
+
+
+def test_a_template_resumed_while_others_are_sent_goes_on_in_the_same_run(
+    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """What this run has seen refused is not held against a template that somebody has mended."""
+    configure(CONCURRENCY=2, BATCH_SIZE=20)
+    banned = make_template("banned")
+    wechat.add_template({**sandbox_template(banned), "banned": True})
+    stuck = notify([openid(n) for n in range(10)], banned, ORDER)
+    fine = queue(300)
+
+    def mend(report: engine.Report) -> None:
+        banned.refresh_from_db()
+        if banned.paused_at:
+            wechat.add_template(sandbox_template(banned))
+            resume_template(banned)
+
+    engine.deliver(progress=mend)
+    assert statuses(fine) == {"sent": 300}
+    assert statuses(stuck) == {"sent": 10}
+
+
+@pytest.mark.parametrize("change", [resume, cancel])
+def test_resumed_or_called_off_while_a_worker_parks_its_rows(
+    wechat: Sandbox,
+    queue: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Notification], int],
+) -> None:
+    """A row in flight is not seen by whoever resumes; it must not stay parked for ever."""
+    held = queue(3)
+    Notification.objects.filter(pk=held.pk).update(paused_at=timezone.now())
+    write = outbox.record
+
+    def meanwhile(results: Any) -> int:
+        change(held)
+        return write(results)
+
+    monkeypatch.setattr(outbox, "record", meanwhile)
+    engine.deliver()
+    monkeypatch.undo()
+    engine.deliver()
+    assert statuses(held) == ({"sent": 3} if change is resume else {"cancelled": 3})
 
 
 def test_a_template_that_wechat_does_not_know_wastes_no_calls(

@@ -85,7 +85,7 @@ def test_attempts_used_up() -> None:
     assert refused(-1, number=5, doubt=NOW).status == Status.UNCERTAIN
 
 
-@pytest.mark.parametrize("errcode", [40003, 43004, 46004, 50005])
+@pytest.mark.parametrize("errcode", [40003, 43004, 46004, 49003, 50005])
 def test_codes_that_speak_of_the_person_mark_the_binding(errcode: int) -> None:
     """Not following: this row fails, and the next message does not even try."""
     assert refused(errcode) == Decision(Status.FAILED, unreachable=True)
@@ -93,8 +93,8 @@ def test_codes_that_speak_of_the_person_mark_the_binding(errcode: int) -> None:
 
 @pytest.mark.parametrize("errcode", [43101, 43019, 48002, 50002])
 def test_a_person_who_refuses_still_follows(errcode: int) -> None:
-    """The row fails and the binding stays as it is."""
-    assert refused(errcode) == Decision(Status.FAILED)
+    """The row fails and the binding carries the code; the next message is tried all the same."""
+    assert refused(errcode) == Decision(Status.FAILED, refuses=True)
 
 
 @pytest.mark.parametrize("errcode", [47003, 40039, 40165, 40249, 47001, 45164, 999999, 43999])

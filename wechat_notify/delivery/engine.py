@@ -21,8 +21,8 @@ from ..models import SendLog
 from ..types import Outcome, SendResult
 from . import outbox, policy
 from .aftermath import Aftermath
-from .lane import Lane
-from .messages import SharedContents, message
+from .lane import LOOK_AGAIN, Lane
+from .messages import Shared, message, shared_contents
 from .outbox import Claimed, Result
 from .policy import Attempt, Decision
 from .pool import Done, SenderPool
@@ -97,6 +97,7 @@ class _Job:
     """A claimed row on its way through the pool."""
 
     claimed: Claimed
+    shared: Shared
     lane: Lane
 
 
@@ -120,8 +121,10 @@ class _Run:
         # A request that starts later than this after its claim could outlive the lease.
         self._send_within = timedelta(seconds=self._lease - sum(settings.TIMEOUT))
         self._lanes = [Lane(alias) for alias in aliases]
-        self._shared = SharedContents()
+        # Templates that the last claim found paused, and those that a thread was just refused
+        # for. The latter are not written down yet: the database still says that they go on.
         self._paused_templates: set[int] = set()
+        self._refused_templates: set[int] = set()
         self._pool: SenderPool[_Job] = SenderPool(self._send, self._width)
         self._abandon = threading.Event()
         self._unwritten: list[tuple[Result, Decision]] = []
@@ -132,25 +135,28 @@ class _Run:
     # -- the pool's threads -------------------------------------------------------------------
 
     def _send(self, job: _Job) -> SendResult | None:
-        row, shared = job.claimed, self._shared[job.claimed.notification_id]
+        row, shared = job.claimed, job.shared
         if self._abandon.is_set() or self._stop.is_set() or job.lane.at_rest.is_set():
             return None
-        if shared.template_pk in self._paused_templates:
+        if self._is_paused(shared.template_pk):
             return None
         now = timezone.now()
         if now >= row.claimed_at + self._send_within or not policy.may_repeat(row.doubt, now):
             return None
         result = job.lane.backend.send(message(row, shared))
         if result.outcome is Outcome.REFUSED:
-            self._spare_the_others(job, shared.template_pk, result)
+            self._spare_the_others(job, result)
         return result
 
-    def _spare_the_others(self, job: _Job, template_pk: int, result: SendResult) -> None:
+    def _is_paused(self, template_pk: int) -> bool:
+        return template_pk in self._paused_templates or template_pk in self._refused_templates
+
+    def _spare_the_others(self, job: _Job, result: SendResult) -> None:
         """Stop the other threads at once: no more calls than are in flight at this moment."""
         if policy.stops_account(result):
             job.lane.at_rest.set()
         elif policy.stops_template(result):
-            self._paused_templates.add(template_pk)
+            self._refused_templates.add(job.shared.template_pk)
 
     # -- the caller's thread ------------------------------------------------------------------
 
@@ -168,7 +174,6 @@ class _Run:
         if self._pool.outstanding <= REFILL_WIDTHS * self._width and not self._stop.is_set():
             if not self._pool.outstanding:
                 self._flush()  # what was handed back can be claimed anew
-                self._shared.forget_old()
             self._sweep()
             for lane in self._lanes:
                 self._claim(lane)
@@ -184,10 +189,11 @@ class _Run:
         rows = outbox.claim(
             lane.alias, granted, now=timezone.now(), notification_id=self._notification_id
         )
-        lane.claimed(granted, len(rows))
         if self._left is not None:
             self._left -= len(rows)
+        # First the queue: a cache that fails in the lane must not leave rows claimed and unsent.
         self._queue(lane, rows)
+        lane.claimed(granted, len(rows))
 
     def _sweep(self) -> None:
         """Take back the rows of workers that died, now and then."""
@@ -205,13 +211,17 @@ class _Run:
                 logger.warning("Took back %d messages from workers that died.", taken)
 
     def _queue(self, lane: Lane, rows: list[Claimed]) -> None:
-        self._shared.load(row.notification_id for row in rows)
+        contents = shared_contents(row.notification_id for row in rows)
+        for shared in contents.values():
+            change = set.add if shared.template_paused else set.discard
+            change(self._paused_templates, shared.template_pk)
         now = timezone.now()
         jobs = []
         for row in rows:
-            shared = self._shared[row.notification_id]
-            if shared.template_paused:
-                self._paused_templates.add(shared.template_pk)
+            if row.notification_id not in contents:
+                lane.unsent()  # deleted since the claim, and its rows with it
+                continue
+            shared = contents[row.notification_id]
             decision = policy.before_sending(
                 row.doubt,
                 shared.expires_at,
@@ -220,7 +230,7 @@ class _Run:
                 cancelled=shared.cancelled,
             )
             if decision is None:
-                jobs.append(_Job(row, lane))
+                jobs.append(_Job(row, shared, lane))
             else:
                 self._unwritten.append((_result(row, decision, None), decision))
                 lane.unsent()
@@ -228,11 +238,12 @@ class _Run:
 
     def _wait_for_rate(self) -> bool:
         """Sleep where only RATE holds rows back. False: the run is over."""
-        blocked = [lane.seconds_blocked() for lane in self._lanes if lane.open]
-        if not blocked or self._left == 0 or self._stop.is_set():
+        waits = [wait for lane in self._lanes if (wait := lane.claims_in()) is not None]
+        if not waits or self._left == 0 or self._stop.is_set():
             return False
         self._flush()
-        self._stop.wait(min(blocked))
+        # Not long where other accounts may have something to send in the meantime.
+        self._stop.wait(min(*waits, LOOK_AGAIN) if len(self._lanes) > 1 else min(waits))
         return True
 
     def _collect(self) -> None:
@@ -252,11 +263,11 @@ class _Run:
 
     def _settle(self, done: Done[_Job]) -> None:
         job, result, now = done.item, done.result, timezone.now()
-        row = job.claimed
-        template_pk = self._shared[row.notification_id].template_pk
+        row, template_pk = job.claimed, job.shared.template_pk
         if result is None:
-            parked = template_pk in self._paused_templates
-            job.lane.dry = job.lane.dry and parked
+            parked = self._is_paused(template_pk)
+            if not parked:
+                job.lane.has_more()
             decision = Decision(
                 Status.PENDING, due_at=None if parked else now, doubt=row.doubt, attempted=False
             )
@@ -273,6 +284,13 @@ class _Run:
             else:
                 job.lane.answered(result)
 
+    def _settle_at_any_rate(self, done: Done[_Job]) -> None:
+        """What a settled result says of the account may not reach the cache; the row is noted."""
+        try:
+            self._settle(done)
+        except Exception:
+            logger.exception("A result was noted, but what follows from it was not.")
+
     def _flush(self) -> None:
         """Write what is known, then what follows from it."""
         self._written_at = time.monotonic()
@@ -286,7 +304,10 @@ class _Run:
                 self._report.counts[decision.status.value] += 1
             else:
                 self._report.handed_back += 1
-        self._aftermath.carry_out()
+        self._refused_templates -= self._aftermath.carry_out()
+        if outbox.free_parked([result.pk for result, decision in notes if decision.parks]):
+            for lane in self._lanes:
+                lane.has_more()
         if self._progress is not None:
             self._progress(self._report)
 
@@ -297,7 +318,7 @@ class _Run:
             while self._pool.outstanding:
                 done = self._pool.take(timeout=None)
                 if done is not None:
-                    self._settle(done)
+                    self._settle_at_any_rate(done)
             self._flush()
         finally:
             self._pool.close()

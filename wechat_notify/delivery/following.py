@@ -57,6 +57,18 @@ def note(
     return changed
 
 
+def mark_refused(account: str, openids: Iterable[str], *, known_at: datetime, errcode: int) -> None:
+    """Write down how WeChat refused a message to these people, who follow all the same.
+
+    The next news of their following takes the mark away.
+    """
+    using = router.db_for_write(OpenIDBinding)
+    older = Q(follow_changed_at__isnull=True) | Q(follow_changed_at__lt=known_at)
+    OpenIDBinding.objects.using(using).filter(
+        older, account=account, openid__in=openids, subscribed=True
+    ).update(unreachable_errcode=errcode)
+
+
 def _record(bindings: list[OpenIDBinding], change: str, source: str, using: str) -> None:
     BindingChange.objects.using(using).bulk_create(
         BindingChange(

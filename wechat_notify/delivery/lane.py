@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from functools import cached_property
 
 from ..backends.base import BaseBackend
 from ..backends.registry import get_backend
@@ -14,58 +15,73 @@ from .rate import RateLimiter
 
 logger = logging.getLogger(__name__)
 
+# A run goes on while any account has something to send; so often it asks again for those that had
+# nothing, or were at rest.
+LOOK_AGAIN = 1.0
+
 
 class Lane:
-    """Used by the engine's one thread; ``at_rest`` alone is also read by the pool's threads.
-
-    ``dry``: the last claim found fewer rows than were asked for. ``probing``: the account is
-    coming back from a rest and one message is out to see whether it may.
-    """
+    """Used by the engine's one thread; ``at_rest`` alone is also read by the pool's threads."""
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.at_rest = threading.Event()
-        self.dry = False
-        self.probing = False
-        self._breaker = Breaker(alias)
-        rate = settings.RATE
-        self._limiter = RateLimiter(alias, rate) if rate else None
+        self._rate = settings.RATE
+        # Dry: the last claim found fewer rows than were asked for.
+        self._dry = False
+        # The account is coming back from a rest; one message is out to see whether it may.
+        self._probing = False
+        self._look_again_at = 0.0
         self._blocked_until = 0.0
-        self._backend: BaseBackend | None = None
+        # Rows claimed of which the engine has not heard yet.
+        self._out = 0
         self._told = False
 
-    @property
+    @cached_property
     def backend(self) -> BaseBackend:
-        if self._backend is None:
-            self._backend = get_backend(self.alias)
-        return self._backend
+        return get_backend(self.alias)
+
+    @cached_property
+    def _breaker(self) -> Breaker:
+        return Breaker(self.alias)
+
+    @cached_property
+    def _limiter(self) -> RateLimiter | None:
+        return RateLimiter(self.alias, self._rate) if self._rate else None
 
     @property
     def open(self) -> bool:
-        """Whether there may be something to claim."""
-        return not (self.dry or self.probing or self.at_rest.is_set())
+        """Whether it is worth asking for something to claim."""
+        return not self._probing and time.monotonic() >= self._look_again_at
 
     def ready(self) -> bool:
-        """Whether the backend can be built. A wrong setting stops this account, not the others."""
+        """Whether the account can be used. A wrong setting stops this one, not the others."""
         try:
-            return self.backend is not None
+            return bool(self.backend and self._breaker)
         except ConfigurationError as error:
-            logger.error("Account %r cannot send: %s", self.alias, error)
-            self.at_rest.set()
+            if not self.at_rest.is_set():
+                logger.error("Account %r cannot send: %s", self.alias, error)
+            self._rest()
             return False
 
     def grant(self, wanted: int) -> int:
         """How many rows may be claimed now, rest and rate considered."""
         if time.monotonic() < self._blocked_until:
             return 0
+        if self.at_rest.is_set() and self._out:
+            return 0  # they must not go out when the rest ends, but come back first
         allowed = self._breaker.allowance()
         if allowed == 0:
-            self.at_rest.set()
+            self._rest()
             return 0
-        if allowed is not None:
-            self.probing = True
-            wanted = min(wanted, allowed)
-        return self._rated(wanted)
+        self.at_rest.clear()
+        if allowed is None:
+            return self._rated(wanted)
+        self._probing = True
+        granted = self._rated(min(wanted, allowed))
+        if not granted:
+            self._end_probe()
+        return granted
 
     def _rated(self, wanted: int) -> int:
         if self._limiter is None:
@@ -77,20 +93,33 @@ class Lane:
 
     def claimed(self, granted: int, found: int) -> None:
         """Tell how many rows a claim of ``granted`` found."""
-        self.dry = found < granted
+        self._out += found
+        if found < granted:
+            self._dry = True
+            self._look_again_at = time.monotonic() + LOOK_AGAIN
+        else:
+            self.has_more()
         if self._limiter is not None:
             self._limiter.give_back(granted - found)
-        if self.probing and not found:
-            self._breaker.release_probe()
+        if self._probing and not found:
+            self._end_probe()
 
-    def seconds_blocked(self) -> float:
-        """Seconds for which RATE allows nothing; 0 where it does not hold this account back."""
-        return max(0.0, self._blocked_until - time.monotonic()) if self.open else 0.0
+    def has_more(self) -> None:
+        """There is something to claim, as far as is known."""
+        self._dry = False
+        self._look_again_at = 0.0
+
+    def claims_in(self) -> float | None:
+        """Seconds until there is something to claim, RATE considered. None: nothing in sight."""
+        if self._dry or self._probing or self.at_rest.is_set():
+            return None
+        return max(0.0, self._blocked_until - time.monotonic())
 
     def rest(self, result: SendResult) -> None:
         """The answer to one message says that no other would fare better."""
-        self.probing = False
-        self.at_rest.set()
+        self._out -= 1
+        self._probing = False
+        self._rest()
         rest = self._breaker.trip(result.errcode or 0, result.errmsg, endpoint=result.endpoint)
         if not self._told:  # those in flight all bring the same answer
             self._told = True
@@ -100,16 +129,26 @@ class Lane:
 
     def unsent(self) -> None:
         """A claimed row was not sent after all: if it was the probe, another one may be tried."""
-        if self.probing:
-            self.probing = False
-            self._breaker.release_probe()
+        self._out -= 1
+        if self._probing:
+            self._end_probe()
 
     def answered(self, result: SendResult) -> None:
         """Any other outcome: while probing, an answer from WeChat ends the rest."""
-        if not self.probing:
+        self._out -= 1
+        if not self._probing:
             return
-        self.probing = False
+        self._probing = False
         if result.outcome in (Outcome.ACCEPTED, Outcome.REFUSED) and result.errcode is not None:
+            self._told = False
             self._breaker.clear()
         else:
-            self.at_rest.set()
+            self._rest()
+
+    def _rest(self) -> None:
+        self.at_rest.set()
+        self._look_again_at = time.monotonic() + LOOK_AGAIN
+
+    def _end_probe(self) -> None:
+        self._probing = False
+        self._breaker.release_probe()

@@ -1,6 +1,5 @@
-"""From claimed rows to messages: what all rows of a notification share is loaded once."""
+"""From claimed rows to messages: what all rows of a notification share is loaded once a claim."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -10,7 +9,6 @@ from ..models import Notification
 from ..types import MiniProgram, TemplateMessage
 from .outbox import Claimed, database
 
-REMEMBERED = 1_000
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -30,36 +28,30 @@ class Shared:
     template_paused: bool
 
 
-class SharedContents:
-    """Remembers the notifications that this run has met, the oldest forgotten first."""
+def shared_contents(notification_ids: Iterable[int]) -> dict[int, Shared]:
+    """What the rows of these notifications share, by key, in one query.
 
-    def __init__(self) -> None:
-        self._known: OrderedDict[int, Shared] = OrderedDict()
+    Asked anew for each claim: a notification may be paused by now. One that was deleted in the
+    meantime is missing.
+    """
+    rows = Notification.objects.using(database().alias).filter(pk__in=set(notification_ids))
+    return {row.pk: _shared(row) for row in rows.select_related("template")}
 
-    def load(self, notification_ids: Iterable[int]) -> None:
-        """Fetch them in one query, those known already too: they may be paused by now."""
-        rows = Notification.objects.using(database().alias).filter(pk__in=set(notification_ids))
-        for row in rows.select_related("template"):
-            self._known[row.pk] = Shared(
-                template_pk=row.template_id,
-                template_id=row.template.template_id,
-                data=row.data,
-                url=row.url,
-                miniprogram=row.miniprogram,
-                expires_at=row.expires_at,
-                created_at=row.created_at,
-                paused=row.paused_at is not None,
-                cancelled=row.cancelled_at is not None,
-                template_paused=row.template.paused_at is not None,
-            )
 
-    def forget_old(self) -> None:
-        """Keep memory flat. Call only when no claimed row is waiting."""
-        while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
-
-    def __getitem__(self, notification_id: int) -> Shared:
-        return self._known[notification_id]
+def _shared(notification: Notification) -> Shared:
+    template = notification.template
+    return Shared(
+        template_pk=template.pk,
+        template_id=template.template_id,
+        data=notification.data,
+        url=notification.url,
+        miniprogram=notification.miniprogram,
+        expires_at=notification.expires_at,
+        created_at=notification.created_at,
+        paused=notification.paused_at is not None,
+        cancelled=notification.cancelled_at is not None,
+        template_paused=template.paused_at is not None,
+    )
 
 
 def message(claimed: Claimed, shared: Shared) -> TemplateMessage:

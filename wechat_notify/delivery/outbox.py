@@ -20,8 +20,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, F, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
-from ..models import SendLog
+from ..models import Notification, SendLog
 
 Status = SendLog.Status
 
@@ -199,6 +200,32 @@ def requeue_abandoned(account: str, *, now: datetime, lease: float, window: time
         status=Status.UNCERTAIN, in_doubt_since=doubt, due_at=None
     )
     return gone + abandoned.update(status=Status.PENDING, in_doubt_since=doubt, due_at=now)
+
+
+def free_parked(pks: Sequence[int]) -> int:
+    """Make due, of rows that were just parked, those that nobody will resume. Returns how many.
+
+    A row in flight is not seen by whoever resumes its notification or template at that moment. The
+    lock makes a resume wait for this, or this for the resume.
+    """
+    if not pks:
+        return 0
+    using = database().alias
+    parked = SendLog.objects.using(using).waiting().filter(pk__in=pks, due_at__isnull=True)
+    with transaction.atomic(using=using):
+        held = (
+            Notification.objects.using(using)
+            .filter(pk__in=list(parked.values_list("notification_id", flat=True).distinct()))
+            .select_related("template")
+            .select_for_update()
+            .order_by("pk")
+        )
+        free = [
+            one.pk
+            for one in held
+            if one.cancelled_at or not (one.paused_at or one.template.paused_at)
+        ]
+        return parked.filter(notification_id__in=free).update(due_at=timezone.now())
 
 
 # -- recording --------------------------------------------------------------------------------

@@ -45,7 +45,8 @@ class Decision:
     """The next state of a row, and what else the outcome says.
 
     ``attempted`` is False where the attempt must not count, because it was not the row's fault.
-    ``unreachable`` marks the binding; ``pauses_template`` and ``pauses_account`` stop the rest.
+    ``unreachable`` and ``refuses`` mark the binding: the person does not follow any more, or
+    follows and gets no such message. ``pauses_template`` and ``pauses_account`` stop the rest.
     A pending row without a due date is parked until somebody resumes it.
     """
 
@@ -54,8 +55,14 @@ class Decision:
     doubt: datetime | None = None
     attempted: bool = True
     unreachable: bool = False
+    refuses: bool = False
     pauses_template: bool = False
     pauses_account: bool = False
+
+    @property
+    def parks(self) -> bool:
+        """Whether the row waits until somebody resumes its notification or template."""
+        return self.status == Status.PENDING and self.due_at is None
 
 
 def decide(result: SendResult, attempt: Attempt, *, now: datetime, max_attempts: int) -> Decision:
@@ -88,6 +95,7 @@ def _refused(info: ErrorInfo, attempt: Attempt, now: datetime, max_attempts: int
         Treatment.ACCOUNT: replace(waits, due_at=now, pauses_account=True),
         Treatment.TOKEN: replace(waits, due_at=now, pauses_account=True),
         Treatment.PERSON: Decision(Status.FAILED, unreachable=True),
+        Treatment.PERSON_REFUSED: Decision(Status.FAILED, refuses=True),
     }
     return decisions.get(info.treatment, Decision(Status.FAILED))
 

@@ -40,7 +40,8 @@ class Treatment(enum.Enum):
     PERSON = "person"
     """The row fails and the binding is marked unsubscribed: this person cannot be reached."""
     PERSON_REFUSED = "person_refused"
-    """The row fails; the person still follows, but refuses or cannot receive this message."""
+    """The row fails and the binding carries the code: the person still follows, but refuses or
+    cannot receive this message. Another one may be accepted, so the next is sent all the same."""
     LATER = "later"
     """Too many messages to this one person: wait minutes to hours, few attempts."""
     DUPLICATE = "duplicate"
@@ -438,7 +439,7 @@ _BUSINESS: Table = {
     ),
     **_rows(
         (49003,),
-        Treatment.FAIL,
+        Treatment.PERSON,
         _("This openid belongs to another account."),
         _("Bind the person again on this account."),
         source="official†",
