@@ -5,6 +5,7 @@ from pathlib import Path
 import environ
 from django.utils.translation import gettext_lazy as _
 
+from wechat_notify.conf import ACCOUNT_KEYS
 from wechat_notify.sandbox import samples
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -86,14 +87,17 @@ USE_TZ = True
 STATIC_URL = "static/"
 
 # Without an account of its own the demo talks to the fake WeChat of "manage.py wechat_sandbox".
+fake_hosts = dict.fromkeys(("API_BASE", "AUTHORIZE_BASE"), "http://127.0.0.1:8899")
+hosts = ACCOUNT_KEYS if env.str("WECHAT_APP_ID", default="") else fake_hosts
+
 WECHAT_NOTIFY = {
     "ACCOUNTS": {
         "default": {
             "NAME": env.str("WECHAT_NAME", default=samples.ACCOUNT_NAME),
             "APP_ID": env.str("WECHAT_APP_ID", default=samples.APP_ID),
             "APP_SECRET": env.str("WECHAT_APP_SECRET", default=samples.APP_SECRET),
-            "API_BASE": env.str("WECHAT_API_BASE", default="http://127.0.0.1:8899"),
-            "AUTHORIZE_BASE": env.str("WECHAT_AUTHORIZE_BASE", default="http://127.0.0.1:8899"),
+            "API_BASE": env.str("WECHAT_API_BASE", default=hosts["API_BASE"]),
+            "AUTHORIZE_BASE": env.str("WECHAT_AUTHORIZE_BASE", default=hosts["AUTHORIZE_BASE"]),
             "CALLBACK_TOKEN": env.str("WECHAT_CALLBACK_TOKEN", default=""),
         },
     },

@@ -120,5 +120,5 @@ def _signer(account: str) -> Signer:
 def _require_segno() -> None:
     if segno is None:
         raise ConfigurationError(
-            "QR codes for binding need segno: pip install django-wechat-notify[qr]."
+            'QR codes for binding need segno: pip install "django-wechat-notify[qr]".'
         )
