@@ -1,10 +1,13 @@
 """The installed wheel in a project of one file: imports, migrate, a fake WeChat, notify, sent.
 
-Run outside the source tree, by the Python of a virtual environment that has the wheel alone.
+Run outside the source tree, straight after ``cd`` out of it, by the Python of a virtual environment
+that has the wheel alone.
 """
 
 import importlib
+import os
 import pkgutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,13 +21,13 @@ from wechat_notify.sandbox.server import Sandbox
 
 # Without the extra of the same name these have nothing to import from.
 NEEDS_AN_EXTRA = {"wechat_notify.tasks", "wechat_notify.delivery.django_task"}
-SHIPPED = (
-    "py.typed",
-    "migrations/0001_initial.py",
-    "sandbox/assets/phone.css",
-    "static/wechat_notify/card.css",
-    "templates/wechat_notify/card.html",
-)
+
+
+def tracked() -> list[str]:
+    """The files of the package that git has, in the tree that ``cd`` came from."""
+    command = ["git", "-C", os.environ["OLDPWD"], "ls-files", "-z", "wechat_notify"]
+    listed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603
+    return listed.split("\0")[:-1]
 
 
 def configure(wechat: Sandbox) -> None:
@@ -73,8 +76,10 @@ def send_one(wechat: Sandbox) -> dict[str, int]:
 def main() -> None:
     home = Path(wechat_notify.__file__).parent
     assert Path(sys.prefix) in home.parents, f"not the installed wheel: {home}"
-    for name in SHIPPED:
-        assert (home / name).exists(), f"the wheel lacks {name}"
+    files = tracked()
+    assert "wechat_notify/py.typed" in files, f"not the source tree: {os.environ['OLDPWD']}"
+    lacking = [name for name in files if not (home.parent / name).exists()]
+    assert not lacking, f"the wheel lacks {', '.join(lacking)}"
     with Sandbox() as wechat:
         configure(wechat)
         count = import_everything()
