@@ -1,6 +1,7 @@
 """The installed wheel in a project of one file: imports, migrate, a fake WeChat, notify, sent.
 
-Run outside the source tree, by the Python of a virtual environment that has the wheel alone.
+``smoke.py TREE``, run outside the source tree TREE by the Python of a virtual environment that has
+the wheel alone.
 """
 
 import importlib
@@ -18,13 +19,13 @@ from wechat_notify.sandbox.server import Sandbox
 
 # Without the extra of the same name these have nothing to import from.
 NEEDS_AN_EXTRA = {"wechat_notify.tasks", "wechat_notify.delivery.django_task"}
-SHIPPED = (
-    "py.typed",
-    "migrations/0001_initial.py",
-    "sandbox/assets/phone.css",
-    "static/wechat_notify/card.css",
-    "templates/wechat_notify/card.html",
-)
+
+
+def in_the_tree() -> list[str]:
+    """The files of the package in the source tree, but for what Python leaves there."""
+    tree = Path(sys.argv[1])
+    files = (path for path in (tree / "wechat_notify").rglob("*") if path.is_file())
+    return [str(path.relative_to(tree)) for path in files if "__pycache__" not in path.parts]
 
 
 def configure(wechat: Sandbox) -> None:
@@ -73,8 +74,10 @@ def send_one(wechat: Sandbox) -> dict[str, int]:
 def main() -> None:
     home = Path(wechat_notify.__file__).parent
     assert Path(sys.prefix) in home.parents, f"not the installed wheel: {home}"
-    for name in SHIPPED:
-        assert (home / name).exists(), f"the wheel lacks {name}"
+    files = in_the_tree()
+    assert "wechat_notify/py.typed" in files, f"not the source tree: {sys.argv[1]}"
+    lacking = [name for name in files if not (home.parent / name).exists()]
+    assert not lacking, f"the wheel lacks {', '.join(lacking)}"
     with Sandbox() as wechat:
         configure(wechat)
         count = import_everything()

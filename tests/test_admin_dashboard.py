@@ -1,7 +1,7 @@
 """The dashboard: today and thirty days, what went wrong, what rests, what is left of quotas."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.core.cache import cache
@@ -21,6 +21,13 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def address() -> str:
     return page("sendlog", "dashboard")
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still, so that no midnight falls into a test."""
+    now = datetime(2026, 11, 23, 12, tzinfo=timezone.get_default_timezone())
+    monkeypatch.setattr(timezone, "now", lambda: now)
 
 
 def test_today_and_thirty_days_are_counted(template: MessageTemplate, address: str) -> None:

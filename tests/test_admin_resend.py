@@ -111,8 +111,10 @@ def test_rows_of_several_notifications_become_several(template: MessageTemplate)
     logs = [failed(template, binding.user)[0] for _ in range(2)]
     client = browser(*SEE, "resend_sendlog")
     response = client.post(CHANGELIST, resend_form(*logs, post="yes"), follow=True)
-    for made in Notification.objects.filter(source="resend"):
-        assert page("notification", "change", made.pk) in told(response)
+    made = Notification.objects.filter(source="resend")
+    assert [notification.logs.get().resend_of for notification in made.order_by("pk")] == logs
+    for notification in made:
+        assert page("notification", "change", notification.pk) in told(response)
 
 
 @pytest.mark.django_db

@@ -10,6 +10,8 @@ from tests.storm import Site, blow
 
 RECEIPTS = 5_000
 CONNECTIONS = 16
+PATIENCE = 5.0
+"""Seconds after which WeChat drops the connection and sends the receipt again."""
 
 
 @pytest.fixture
@@ -22,10 +24,11 @@ def site(tmp_path: Path, transactional_db: None) -> Iterator[Site]:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_storm_of_receipts(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """5,000 over 16 connections: all answered success, every row right."""
+    """5,000 over 16 connections: all answered success in time, every row right."""
     assert site.ask(f"rows {RECEIPTS}")["sent"] == RECEIPTS
     weather = blow(site.port, RECEIPTS, CONNECTIONS)
     assert weather.answers == {b"success": RECEIPTS}
+    assert max(weather.seconds) < PATIENCE
     site.ask("settle")
     failed = RECEIPTS // 3
     assert site.ask("counts") == {
@@ -37,5 +40,5 @@ def test_a_storm_of_receipts(site: Site, capsys: pytest.CaptureFixture[str]) -> 
     with capsys.disabled():
         print(  # noqa: T201 - for whoever watches; figures to rely on are the benchmark's
             f"\n{RECEIPTS / weather.took:.0f} receipts/s, p50 {weather.percentile(0.5):.1f} ms, "
-            f"p99 {weather.percentile(0.99):.1f} ms"
+            f"p99 {weather.percentile(0.99):.1f} ms, slowest {weather.percentile(1):.1f} ms"
         )

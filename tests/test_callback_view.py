@@ -368,7 +368,7 @@ def test_events_of_others_are_handed_to_the_site(client: Client, received: list[
     assert received[0].fields["Content"] == "你好"
 
 
-def test_a_receiver_that_fails_harms_nobody(client: Client) -> None:
+def test_a_receiver_that_fails_harms_nobody(client: Client, caplog: Any) -> None:
     """What a site's receiver raises is logged; WeChat hears success."""
 
     def receiver(**kwargs: Any) -> None:
@@ -379,6 +379,7 @@ def test_a_receiver_that_fails_harms_nobody(client: Client) -> None:
         assert_success(post(event(openid(1), "CLICK")).to(client))
     finally:
         callback_received.disconnect(receiver)
+    assert "the site's bug" in caplog.text
 
 
 def test_a_database_that_is_busy_does_not_cost_the_receipt(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core import checks
 from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
 from django.db import DatabaseError, connection
 
 from tests.factories import make_template
@@ -272,6 +273,15 @@ def test_the_check_command_finds_it(template: MessageTemplate) -> None:
     call_command("check", stdout=io.StringIO(), stderr=io.StringIO())
     with pytest.raises(CommandError, match=r"wechat_notify\.E021"):
         call_command("check", "--tag", "wechat_notify", "--database", "default")
+
+
+@pytest.mark.django_db
+def test_a_plain_migrate_stops_at_it(template: MessageTemplate) -> None:
+    """The deploy ends here, without anybody having asked for checks."""
+    declare("order_paid", fields=["thing9"])
+    # From a shell that is the default; call_command alone would skip the checks.
+    with pytest.raises(SystemCheckError, match=r"wechat_notify\.E021"):
+        call_command("migrate", skip_checks=False, verbosity=0)
 
 
 def test_declaring_twice_is_declaring_once() -> None:

@@ -181,14 +181,13 @@ def test_no_secret_in_any_repr() -> None:
         account = conf.account("default")
         shown = [repr(account), str(account), f"{account!r:>5}", repr(conf), str(conf)]
         for name in ("RATE", "CACHE", "nothing"):
-            try:
+            with pytest.raises((ImproperlyConfigured, AttributeError)) as wrong:
                 getattr(conf, name)
-            except (ImproperlyConfigured, AttributeError) as error:
-                shown += [str(error), repr(error), *traceback.format_exception(error)]
-        try:
+            shown += [str(wrong.value), repr(wrong.value)]
+            shown += traceback.format_exception(wrong.value)
+        with pytest.raises(AccountNotConfigured) as missing:
             conf.account("shop")
-        except AccountNotConfigured as error:
-            shown += [str(error), repr(error)]
+        shown += [str(missing.value), repr(missing.value)]
     assert "wx1" in shown[0]
     for text in shown:
         assert not any(secret in text for secret in (*SECRETS.values(), "/secret/path"))

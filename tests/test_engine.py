@@ -4,9 +4,9 @@ import dataclasses
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from tests.factories import (
 )
 from wechat_notify import signals
 from wechat_notify.backends.base import BaseBackend
-from wechat_notify.delivery import engine, lane, outbox
+from wechat_notify.delivery import engine, lane, outbox, rate
 from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.delivery.policy import REPEAT_WINDOW
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
@@ -844,19 +844,28 @@ def test_a_probe_that_is_not_sent_leaves_the_next_one_its_turn(
 
 
 def test_rate_holds_for_all_rows_of_an_account(
-    wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+    wechat: Sandbox,
+    queue: Callable[..., Any],
+    configure: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """RATE "20/s": thirty messages take at least one change of the second."""
-    configure(RATE="20/s")
+    """RATE "20/h": of fifty messages twenty are sent before each wait for the next hour."""
+    now, sent = [1_000 * 3_600 - 0.2], []
+
+    class NextHour(threading.Event):
+        """The run waits on this event, and only its waits move the limiter's clock."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            sent.append(len(wechat.messages))
+            stopped = super().wait(timeout)
+            now[0] += 3_600
+            return stopped
+
+    monkeypatch.setattr(rate, "time", SimpleNamespace(time=lambda: now[0]))
+    configure(RATE="20/h")
     queue(50)
-    began = time.monotonic()
-    assert engine.deliver().sent == 50
-    per_second: Counter[int] = Counter()
-    for message in wechat.messages:
-        per_second[int(message.at)] += 1
-    # A message granted at the very end of a second may arrive in the next one.
-    assert max(per_second.values()) <= 40
-    assert time.monotonic() - began > 1
+    assert engine.deliver(stop=NextHour()).sent == 50
+    assert sorted(set(sent)) == [20, 40]
 
 
 class RaisingBackend(BaseBackend):

@@ -141,6 +141,7 @@ def test_djangos_own_words_stay_as_they_are() -> None:
     ours = {entry.key: entry.chinese for entry in read(ROOT / "wechat_notify" / CATALOGUE)}
     theirs = {entry.key: entry.chinese for path in DJANGO for entry in read(path)}
     shared = ours.keys() & theirs.keys()
+    assert shared
     assert {key: ours[key] for key in shared} == {key: theirs[key] for key in shared}
 
 

@@ -131,7 +131,9 @@ def test_what_the_template_no_longer_takes_is_skipped(
     notification.logs.update(status=Status.FAILED)
     template.content += "\n金额：{{amount3.DATA}}"
     template.save()
-    for log in resend(notification.logs.all()):
+    news = resend(notification.logs.all())
+    assert len(news) == 2
+    for log in news:
         assert log.status == Status.SKIPPED
         assert "amount3" in log.errmsg
 

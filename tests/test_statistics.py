@@ -43,6 +43,13 @@ FOR_GOOD: list[dict[str, Any]] = [
 ]
 
 
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands still, so that no midnight falls into the test."""
+    now = datetime(2026, 11, 23, 12, tzinfo=timezone.get_default_timezone())
+    monkeypatch.setattr(timezone, "now", lambda: now)
+
+
 def make_log(template: MessageTemplate, **values: Any) -> SendLog:
     notification = Notification.objects.create(template=template)
     return SendLog.objects.create(notification=notification, account="default", **values)
@@ -92,7 +99,9 @@ def test_causes_are_grouped_and_the_commonest_is_first(template: MessageTemplate
     assert len(causes(SendLog.objects.all(), most=1)) == 1
 
 
-def test_the_overview_has_every_day_and_every_template(template: MessageTemplate) -> None:
+def test_the_overview_has_every_day_and_every_template(
+    template: MessageTemplate, noon: None
+) -> None:
     """Today is the last day, days without messages are there, the busiest template is first."""
     other = make_template("other")
     bindings = make_bindings(3)

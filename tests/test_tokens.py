@@ -410,6 +410,7 @@ def test_no_secret_and_no_token_stands_in_a_key(
     store = new_store(Endpoint("TOKEN-IN-FULL", "T2"))
     store.drop(store.get())
     store.get()
+    assert cache._cache
     assert all(APP_ID in key for key in cache._cache)
     assert not any("TOKEN-IN-FULL" in key for key in cache._cache)
 
