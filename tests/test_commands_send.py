@@ -34,6 +34,14 @@ def test_a_user_by_name(template: MessageTemplate) -> None:
     assert log.notification.source == "command"
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [0, 2, 1], [2, 0, 1]])
+def test_fields_and_options_come_in_any_order(template: MessageTemplate, order: list[int]) -> None:
+    """As in any command of a shell."""
+    parts = [["order_paid"], FIELDS, ["--openid", openid(1)]]
+    run(*(word for number in order for word in parts[number]))
+    assert locmem.outbox[0].data["thing2"] == {"value": "围巾"}
+
+
 def test_several_recipients(template: MessageTemplate) -> None:
     """--user and --openid repeat; an openid is shown masked."""
     for number, name in enumerate(("alice", "bob"), start=1):

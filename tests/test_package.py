@@ -37,7 +37,7 @@ DOES: dict[Treatment, str] = {
     Treatment.TOKEN: "a new token and one more try; then the account rests",
     Treatment.FAIL: "`failed`",
     Treatment.PERSON: "`failed`; the binding is marked as not following",
-    Treatment.PERSON_REFUSED: "`failed`",
+    Treatment.PERSON_REFUSED: "`failed`; the binding shows the code",
     Treatment.LATER: "tried again after ten minutes, then after an hour",
     Treatment.DUPLICATE: "`uncertain`",
     Treatment.TEMPLATE: "the template is paused, its messages wait",

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...exceptions import WeChatNotifyError
 from ...models import Notification, SendLog
@@ -24,6 +24,12 @@ def field(text: str) -> tuple[str, str]:
 
 class Command(BaseCommand):
     help = "Sends one template message to a user or an openid, and shows what became of it."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """A parser that takes fields after options too: ``order_paid --user alice thing1=…``."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
+        return parser
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("template", help="The name of a registered template.")
