@@ -158,6 +158,9 @@ def test_an_unknown_answer_to_a_repeat_leaves_the_doubt() -> None:
     """Nobody knows what WeChat answers to a repeat that it absorbs; a receipt may still tell."""
     assert refused(999999, number=2, doubt=NOW) == Decision(Status.UNCERTAIN, doubt=NOW)
     assert refused(47003, number=2, doubt=NOW).status == Status.FAILED
+    at_rest = refused(999999, number=2, doubt=NOW, endpoint="token")
+    assert (at_rest.status, at_rest.doubt) == (Status.PENDING, NOW)
+    assert at_rest.pauses_account
 
 
 def test_a_duplicate_is_not_sent_again() -> None:

@@ -83,7 +83,7 @@ def _refused(info: ErrorInfo, attempt: Attempt, now: datetime, max_attempts: int
         return _retry(attempt, attempt.doubt, now, max_attempts)
     if info.treatment is Treatment.LATER:
         return _later(attempt, now, max_attempts)
-    if attempt.doubt and not info.known:
+    if info.treatment is Treatment.FAIL and attempt.doubt and not info.known:
         # What a repeat is answered is not known (WECHAT.md 2.1): perhaps that it was one.
         return Decision(Status.UNCERTAIN, doubt=attempt.doubt)
     waits = Decision(Status.PENDING, doubt=attempt.doubt, attempted=False)
