@@ -730,6 +730,29 @@ def test_a_banned_template_is_paused_and_others_go_on(
     assert statuses(later) == {"sent": 1}
 
 
+def test_a_banned_template_stays_paused_for_rows_that_already_wait_for_a_thread(
+    wechat: Sandbox,
+    queue: Callable[..., Any],
+    configure: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pause is written down while its other rows are still behind somebody else's."""
+    monkeypatch.setattr(engine, "FLUSH_SECONDS", 0.05)
+    configure(CONCURRENCY=1)
+    banned = make_template("banned")
+    wechat.add_template({**sandbox_template(banned), "banned": True})
+    wechat.delay(0.05, times=None)
+    stuck = [notify([openid(n)], banned, ORDER) for n in range(2)]
+    fine = queue(8)
+    moment = timezone.now() - timedelta(minutes=1)
+    fine.logs.update(due_at=moment)
+    stuck[0].logs.update(due_at=moment - timedelta(seconds=1))
+    engine.deliver()
+    assert statuses(fine) == {"sent": 8}
+    assert [statuses(one) for one in stuck] == [{"pending": 1}] * 2
+    assert wechat.calls["/cgi-bin/message/template/send"] == 9
+
+
 def test_a_template_resumed_while_others_are_sent_goes_on_in_the_same_run(
     wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
 ) -> None:

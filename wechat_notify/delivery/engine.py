@@ -304,7 +304,9 @@ class _Run:
                 self._report.counts[decision.status.value] += 1
             else:
                 self._report.handed_back += 1
-        self._refused_templates -= self._aftermath.carry_out()
+        paused = self._aftermath.carry_out()
+        self._paused_templates |= paused
+        self._refused_templates -= paused
         if outbox.free_parked([result.pk for result, decision in notes if decision.parks]):
             for lane in self._lanes:
                 lane.has_more()
