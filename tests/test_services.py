@@ -259,6 +259,15 @@ def test_unusable_settings_are_told_to_the_caller(
     assert not Notification.objects.exists()
 
 
+@pytest.mark.django_db
+def test_a_site_without_time_zones_is_told(template: MessageTemplate, settings: Any) -> None:
+    """With USE_TZ = False every row would end "uncertain", so nothing is written."""
+    settings.USE_TZ = False
+    with pytest.raises(ConfigurationError, match="USE_TZ"):
+        notify(make_binding(), template, ORDER)
+    assert not Notification.objects.exists()
+
+
 # -- data that cannot be sent -----------------------------------------------------------------
 
 

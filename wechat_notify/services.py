@@ -253,6 +253,7 @@ def _find_template(template: MessageTemplate | str, account: str | None) -> Mess
 
 def _ready_to_send(account: str) -> BaseDispatcher:
     """Find out about a wrong setting now, in the caller's face, and not in a worker's log."""
+    settings.require_time_zones()
     get_backend(account)
     return get_dispatcher()
 
