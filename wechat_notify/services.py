@@ -114,13 +114,14 @@ def notify(
     with transaction.atomic(using=database().alias):
         if winner := _save_once(notification):
             return winner
-        enqueue.write_rows(
+        due = enqueue.write_rows(
             notification,
             users,
             own_data=own_data,
             skip_invalid=settings.INVALID_DATA == "skip",
             reason=reason,
         )
+    _look_again_on_commit(notification, due)
     _dispatch_on_commit(dispatcher, notification)
     return notification
 
@@ -313,6 +314,21 @@ def _save_once(notification: Notification) -> Notification | None:
     return None
 
 
+def _look_again_on_commit(notification: Notification, due: datetime | None) -> None:
+    """Where rows were parked: whoever resumed the template meanwhile could not see them yet."""
+
+    def look_again() -> None:
+        no_key = database().features.has_select_for_no_key_update
+        with transaction.atomic(using=database().alias):
+            # Locked, for whoever resumes it at this moment has looked for rows already.
+            templates = MessageTemplate.objects.using(database().alias)
+            templates.select_for_update(no_key=no_key).get(pk=notification.template_id)
+            _unpark(notification)
+
+    if due is None:
+        transaction.on_commit(look_again, using=database().alias, robust=True)
+
+
 def _dispatch_on_commit(dispatcher: BaseDispatcher, *notifications: Notification) -> None:
     def dispatch() -> None:  # a partial has no name for Django to log when it fails
         dispatcher.dispatch_all(notifications)
@@ -340,7 +356,7 @@ def _resend_as_new(old: Notification, logs: QuerySet[SendLog], created_by: Any) 
         source=Notification.Source.RESEND,
         created_by=created_by,
     )
-    enqueue.insert(new, _rows_again(old, logs))
+    _look_again_on_commit(new, enqueue.insert(new, _rows_again(old, logs)))
     return new
 
 
