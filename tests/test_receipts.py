@@ -123,6 +123,17 @@ def test_success_by_msgid(notification: Notification, told: list[Any]) -> None:
     assert told == [("delivered", log.pk)]
 
 
+def test_receivers_get_rows_that_know_their_receipt(
+    notification: Notification, told: list[Any], settings: Any
+) -> None:
+    """A replica, which may not have heard of it yet, is not asked."""
+    log = row(notification, msgid=7)
+    got(msgid=7)
+    settings.DATABASE_ROUTERS = ["tests.routers.ReadsElsewhere"]
+    assert settle().delivered == 1
+    assert told == [("delivered", log.pk)]
+
+
 @pytest.mark.parametrize(
     "raw", ["failed:user block", "failed: system failed", "failed:freq limit", "something new"]
 )

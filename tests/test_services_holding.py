@@ -11,7 +11,15 @@ from tests.factories import ORDER, make_binding, make_bindings, make_template
 from wechat_notify.backends import locmem
 from wechat_notify.delivery import engine
 from wechat_notify.models import MessageTemplate, Notification, SendLog
-from wechat_notify.services import cancel, notify, pause, resume, resume_template
+from wechat_notify.services import (
+    cancel,
+    notify,
+    pause,
+    resend,
+    resume,
+    resume_account,
+    resume_template,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -156,3 +164,26 @@ def test_resume_template_is_about_one_template(template: MessageTemplate) -> Non
     notification = notify(make_binding(), other, ORDER)
     assert resume_template(template) == 0
     assert notification.logs.get().due_at is None
+
+
+# -- a site with a read replica ---------------------------------------------------------------
+
+
+def test_a_replica_is_not_asked_about_what_changes(
+    waiting: Notification, template: MessageTemplate, settings: Any
+) -> None:
+    """It may be behind, and a message resumed by what it says would wait for ever."""
+    settings.DATABASE_ROUTERS = ["tests.routers.ReadsElsewhere"]
+    assert pause(waiting) == 3
+    assert resume(waiting) == 3
+    assert resume_template(template) == 0
+    resume_account(template.account)
+    assert cancel(waiting) == 3
+    assert len(resend(waiting.logs.using("default"))) == 3
+
+
+def test_a_replica_does_not_know_a_key_yet(template: MessageTemplate, settings: Any) -> None:
+    """The second call comes right after the first, by the template's name too."""
+    settings.DATABASE_ROUTERS = ["tests.routers.ReadsElsewhere"]
+    first = notify([], template, ORDER, key="order-1")
+    assert notify([], "order_paid", ORDER, key="order-1") == first

@@ -26,7 +26,7 @@ from .delivery.breaker import Breaker
 from .delivery.dispatch import BaseDispatcher, get_dispatcher
 from .delivery.outbox import database
 from .exceptions import Problem, TemplateNotFound
-from .models import MessageTemplate, Notification, SendLog
+from .models import MessageTemplate, Notification, SendLog, SendLogQuerySet
 from .template_sync import add_template, delete_template, sync_templates
 from .types import DataSource, MiniProgram
 
@@ -93,7 +93,7 @@ def notify(
     """
     found = _find_template(template, account)
     dispatcher = _ready_to_send(found.account)
-    if key and (earlier := Notification.objects.filter(template=found, key=key).first()):
+    if key and (earlier := _notifications().filter(template=found, key=key).first()):
         return earlier
     url, miniprogram = url or found.url, miniprogram or found.miniprogram
     problems = content.time_problems(send_at, expires_at)
@@ -144,11 +144,11 @@ def resend(logs: SendLog | Iterable[SendLog], *, created_by: Any = None) -> Quer
     chosen = _final_rows(logs)
     with transaction.atomic(using=database().alias):
         ids = set(chosen.order_by().values_list("notification_id", flat=True))
-        olds = Notification.objects.filter(pk__in=ids).select_related("template").order_by("pk")
+        olds = _notifications().filter(pk__in=ids).select_related("template").order_by("pk")
         news = [_resend_as_new(old, chosen.filter(notification=old), created_by) for old in olds]
     if news:
         _dispatch_on_commit(get_dispatcher(), *news)
-    return SendLog.objects.filter(notification__in=news).order_by("pk")
+    return _logs().filter(notification__in=news).order_by("pk")
 
 
 def cancel(notification: Notification) -> int:
@@ -157,13 +157,13 @@ def cancel(notification: Notification) -> int:
     A message that is being sent at this moment cannot be called back. One of which nobody knows
     whether it arrived is not tried again and becomes ``uncertain``.
     """
-    waiting = notification.logs.filter(status=Status.PENDING)
+    waiting = _logs().waiting().filter(notification=notification)
     with transaction.atomic(using=database().alias):
         # The mark is for rows in flight that come back to be tried again.
-        Notification.objects.filter(pk=notification.pk, cancelled_at__isnull=True).update(
+        _notifications().filter(pk=notification.pk, cancelled_at__isnull=True).update(
             cancelled_at=timezone.now()
         )
-        notification.refresh_from_db(fields=["cancelled_at"])
+        notification.refresh_from_db(using=database().alias, fields=["cancelled_at"])
         in_doubt = waiting.filter(in_doubt_since__isnull=False)
         in_doubt.update(status=Status.UNCERTAIN, due_at=None)
         return waiting.update(status=Status.CANCELLED, due_at=None)
@@ -172,11 +172,11 @@ def cancel(notification: Notification) -> int:
 def pause(notification: Notification) -> int:
     """Hold what is still waiting until ``resume``. Returns how many messages wait."""
     with transaction.atomic(using=database().alias):
-        Notification.objects.filter(pk=notification.pk, paused_at__isnull=True).update(
+        _notifications().filter(pk=notification.pk, paused_at__isnull=True).update(
             paused_at=timezone.now()
         )
-        notification.refresh_from_db(fields=["paused_at"])
-        return notification.logs.filter(status=Status.PENDING).update(due_at=None)
+        notification.refresh_from_db(using=database().alias, fields=["paused_at"])
+        return _logs().waiting().filter(notification=notification).update(due_at=None)
 
 
 def resume(notification: Notification) -> int:
@@ -186,8 +186,8 @@ def resume(notification: Notification) -> int:
     """
     dispatcher = _ready_to_send(notification.template.account)
     with transaction.atomic(using=database().alias):
-        Notification.objects.filter(pk=notification.pk).update(paused_at=None)
-        notification.refresh_from_db()
+        _notifications().filter(pk=notification.pk).update(paused_at=None)
+        notification.refresh_from_db(using=database().alias)
         freed = _unpark(notification)
     _dispatch_on_commit(dispatcher, notification)
     return freed
@@ -200,9 +200,9 @@ def resume_template(template: MessageTemplate) -> int:
     with transaction.atomic(using=database().alias):
         template.paused_at, template.pause_errcode = None, None
         template.save(update_fields=["paused_at", "pause_errcode"])
-        parked = SendLog.objects.waiting().filter(due_at__isnull=True)
+        parked = _logs().waiting().filter(due_at__isnull=True)
         held = list(
-            Notification.objects.filter(
+            _notifications().filter(
                 template=template, paused_at__isnull=True, pk__in=parked.values("notification_id")
             )
         )
@@ -217,12 +217,25 @@ def resume_account(account: str) -> None:
     """End an account's rest, and let what has become due in the meantime go out."""
     dispatcher = _ready_to_send(account)
     Breaker(account).clear()
-    due = SendLog.objects.waiting().filter(account=account, due_at__lte=timezone.now())
-    held = Notification.objects.filter(pk__in=due.values("notification_id"))
+    due = _logs().waiting().filter(account=account, due_at__lte=timezone.now())
+    held = _notifications().filter(pk__in=due.values("notification_id"))
     _dispatch_on_commit(dispatcher, *held.select_related("template").order_by("pk"))
 
 
 # -- pieces -----------------------------------------------------------------------------------
+
+
+def _templates() -> QuerySet[MessageTemplate]:
+    """Read, as all below, where they are written: a replica may not know the latest."""
+    return MessageTemplate.objects.using(database().alias)
+
+
+def _notifications() -> QuerySet[Notification]:
+    return Notification.objects.using(database().alias)
+
+
+def _logs() -> SendLogQuerySet:
+    return SendLog.objects.using(database().alias)
 
 
 def _find_template(template: MessageTemplate | str, account: str | None) -> MessageTemplate:
@@ -238,7 +251,7 @@ def _find_template(template: MessageTemplate | str, account: str | None) -> Mess
     else:
         alias = account or DEFAULT_ACCOUNT
         settings.account(alias)
-        found = MessageTemplate.objects.filter(account=alias, name=template).first()
+        found = _templates().filter(account=alias, name=template).first()
     if found is None:
         raise TemplateNotFound(
             f"No template named {template!r} on account {alias!r}. "
@@ -301,9 +314,7 @@ def _save_once(notification: Notification) -> Notification | None:
         with transaction.atomic(using=database().alias):
             notification.save(force_insert=True)
     except IntegrityError:
-        same = Notification.objects.using(database().alias).filter(
-            template=notification.template, key=notification.key
-        )
+        same = _notifications().filter(template=notification.template, key=notification.key)
         # Whoever lost the race on MariaDB holds a shared lock on the winner's row, and losers who
         # all ask for more lock each other out. So lock only under REPEATABLE READ, where the
         # snapshot does not have the row and a locking read has.
@@ -321,8 +332,7 @@ def _look_again_on_commit(notification: Notification, due: datetime | None) -> N
         no_key = database().features.has_select_for_no_key_update
         with transaction.atomic(using=database().alias):
             # Locked, for whoever resumes it at this moment has looked for rows already.
-            templates = MessageTemplate.objects.using(database().alias)
-            templates.select_for_update(no_key=no_key).get(pk=notification.template_id)
+            _templates().select_for_update(no_key=no_key).get(pk=notification.template_id)
             _unpark(notification)
 
     if due is None:
@@ -339,10 +349,10 @@ def _dispatch_on_commit(dispatcher: BaseDispatcher, *notifications: Notification
 
 def _final_rows(logs: SendLog | Iterable[SendLog]) -> QuerySet[SendLog]:
     if isinstance(logs, QuerySet) and not logs.query.is_sliced:
-        pks: Any = logs.order_by().values("pk")
+        pks: Any = logs.using(database().alias).order_by().values("pk")
     else:
         pks = [log.pk for log in ([logs] if isinstance(logs, SendLog) else logs)]
-    return SendLog.objects.final().filter(pk__in=pks).order_by("pk")
+    return _logs().final().filter(pk__in=pks).order_by("pk")
 
 
 def _resend_as_new(old: Notification, logs: QuerySet[SendLog], created_by: Any) -> Notification:
@@ -380,5 +390,5 @@ def _unpark(notification: Notification) -> int:
     due = enqueue.due_at(notification)
     if due is None:
         return 0
-    parked = notification.logs.filter(status=Status.PENDING, due_at__isnull=True)
+    parked = _logs().waiting().filter(notification=notification, due_at__isnull=True)
     return parked.update(due_at=max(due, timezone.now()))

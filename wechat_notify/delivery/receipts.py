@@ -256,13 +256,14 @@ class _Batch:
             receipt_at=Subquery(mine.values("event_at")),
             receipt_status=Subquery(mine.values("status")),
         )
-        transaction.on_commit(partial(_tell, status, pks), using=self._using, robust=True)
+        tell = partial(_tell, status, pks, self._using)
+        transaction.on_commit(tell, using=self._using, robust=True)
 
 
-def _tell(status: Status, pks: list[int]) -> None:
+def _tell(status: Status, pks: list[int], using: str) -> None:
     signal = message_delivered if status == Status.DELIVERED else message_failed
     if not signal.has_listeners(SendLog):
         return
-    logs = SendLog.objects.filter(pk__in=pks).order_by("pk")
+    logs = SendLog.objects.using(using).filter(pk__in=pks).order_by("pk")
     for log in logs.select_related("notification__template", "user", "binding"):
         signal.send_robust(SendLog, log=log)
