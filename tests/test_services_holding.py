@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import ORDER, make_binding, make_bindings, make_template
@@ -156,6 +157,23 @@ def test_resume_template_leaves_paused_notifications_alone(template: MessageTemp
     assert resume_template(template) == 1
     assert held.logs.get().due_at is None
     assert other.logs.get().due_at is not None
+
+
+def test_resume_template_frees_all_at_once(template: MessageTemplate) -> None:
+    """As many statements for one call's messages as for many; each call's keep their own date."""
+    binding, later = make_binding(), timezone.now() + timedelta(hours=2)
+    moments = [None, later, later + timedelta(hours=1), None]
+    costs = []
+    for whens in (moments[:1], moments):
+        MessageTemplate.objects.update(paused_at=timezone.now())
+        logs = [notify(binding, template, ORDER, send_at=when).logs.get() for when in whens]
+        with CaptureQueriesContext(connection) as captured:
+            assert resume_template(template) == len(whens)
+        costs.append(len(captured))
+    assert costs[0] == costs[1]
+    for log, when in zip(logs, moments, strict=True):
+        log.refresh_from_db()
+        assert log.due_at == when if when else log.due_at <= timezone.now()
 
 
 def test_resume_template_is_about_one_template(template: MessageTemplate) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from .backends.registry import get_backend
@@ -186,9 +187,10 @@ def resume(notification: Notification) -> int:
     """
     dispatcher = _ready_to_send(notification.template.account)
     with transaction.atomic(using=database().alias):
-        _notifications().filter(pk=notification.pk).update(paused_at=None)
-        notification.refresh_from_db(using=database().alias)
-        freed = _unpark(notification)
+        this = _notifications().filter(pk=notification.pk)
+        this.update(paused_at=None)
+        notification.refresh_from_db(using=database().alias, fields=["paused_at"])
+        freed = _unpark(this)
     _dispatch_on_commit(dispatcher, notification)
     return freed
 
@@ -196,20 +198,14 @@ def resume(notification: Notification) -> int:
 def resume_template(template: MessageTemplate) -> int:
     """Let a paused template go on. Returns how many waiting messages are due again."""
     dispatcher = _ready_to_send(template.account)
-    freed = 0
     with transaction.atomic(using=database().alias):
         template.paused_at, template.pause_errcode = None, None
         template.save(update_fields=["paused_at", "pause_errcode"])
         parked = _logs().waiting().filter(due_at__isnull=True)
-        held = list(
-            _notifications().filter(
-                template=template, paused_at__isnull=True, pk__in=parked.values("notification_id")
-            )
-        )
-        for notification in held:
-            notification.template = template
-            freed += _unpark(notification)
-        _dispatch_on_commit(dispatcher, *held)
+        its = _notifications().filter(template=template, paused_at__isnull=True)
+        held = list(its.filter(pk__in=parked.values("notification_id")).select_related("template"))
+        freed = _unpark(its)
+    _dispatch_on_commit(dispatcher, *held)
     return freed
 
 
@@ -333,7 +329,7 @@ def _look_again_on_commit(notification: Notification, due: datetime | None) -> N
         with transaction.atomic(using=database().alias):
             # Locked, for whoever resumes it at this moment has looked for rows already.
             _templates().select_for_update(no_key=no_key).get(pk=notification.template_id)
-            _unpark(notification)
+            _unpark(_notifications().filter(pk=notification.pk))
 
     if due is None:
         transaction.on_commit(look_again, using=database().alias, robust=True)
@@ -385,10 +381,15 @@ def _why_not_again(old: Notification, own_data: dict[str, Any] | None) -> str:
     return "; ".join(str(problem) for problem in old.template.check_data(data))
 
 
-def _unpark(notification: Notification) -> int:
-    """Give parked rows a due date again, unless something else still holds them."""
-    due = enqueue.due_at(notification)
-    if due is None:
-        return 0
-    parked = _logs().waiting().filter(notification=notification, due_at__isnull=True)
-    return parked.update(due_at=max(due, timezone.now()))
+def _unpark(notifications: QuerySet[Notification]) -> int:
+    """Give their parked rows a due date again, unless something else still holds them.
+
+    One statement, however many notifications: each row gets its notification's ``send_at``, or
+    now where that is over.
+    """
+    now = timezone.now()
+    free = notifications.filter(paused_at__isnull=True, template__paused_at__isnull=True)
+    parked = _logs().waiting().filter(due_at__isnull=True, notification__in=free.values("pk"))
+    later = _notifications().filter(pk=OuterRef("notification"), send_at__gt=now)
+    moment = Value(now, output_field=DateTimeField())
+    return parked.update(due_at=Coalesce(Subquery(later.values("send_at")), moment))
