@@ -21,6 +21,7 @@ from wechat_notify.exceptions import (
     ConfigurationError,
     InvalidData,
     InvalidSettings,
+    Problem,
     TemplateNotFound,
 )
 from wechat_notify.models import MessageTemplate, Notification, SendLog
@@ -77,7 +78,7 @@ def test_fifty_bound_and_five_unbound_users(wechat: Sandbox, known_template: Any
     assert statuses(notification) == {"sent": 50, "skipped": 5}
     assert wechat.counts == {openid(number): 1 for number in range(1, 51)}
     assert wechat.token_fetches == 1
-    skipped = notification.logs.filter(status=Status.SKIPPED)
+    skipped = notification.logs.filter(status=Status.SKIPPED).order_by("pk")
     assert {log.errmsg for log in skipped} == {recipients.NOT_BOUND}
     assert all(log.msgid and log.sent_at for log in notification.logs.filter(status=Status.SENT))
 
@@ -368,6 +369,47 @@ def _bad_for(numbers: set[int]) -> Any:
         return {**ORDER, "thing2": LONG if user.username in bad else "围巾"}
 
     return data
+
+
+def _refuse_for(names: set[str]) -> Any:
+    def data(user: Any) -> dict[str, Any]:
+        if user.username in names:
+            raise InvalidData([Problem("thing2", "is not known yet")])
+        return ORDER
+
+    return data
+
+
+@pytest.mark.django_db
+def test_a_function_may_say_itself_that_data_is_bad(
+    template: MessageTemplate, configure: Any
+) -> None:
+    """InvalidData of the site's own function is that person's: the others go on being asked."""
+    users = [binding.user for binding in make_bindings(3)]
+    data = _refuse_for({"user1", "user3"})
+    with pytest.raises(InvalidData) as caught:
+        notify(users, template, data)
+    assert [problem.recipient for problem in caught.value.problems] == ["user1", "user3"]
+    assert not Notification.objects.exists()
+    configure(INVALID_DATA="skip")
+    notification = notify(users, template, data)
+    assert statuses(notification) == {"pending": 1, "skipped": 2}
+    skipped = notification.logs.filter(status=Status.SKIPPED)
+    assert [log.errmsg for log in skipped] == [
+        f"thing2 ({name}): is not known yet" for name in ("user1", "user3")
+    ]
+
+
+@pytest.mark.django_db
+def test_bad_data_without_a_problem_is_raised(template: MessageTemplate, configure: Any) -> None:
+    """It does not say what is wrong, and is not taken for nothing wrong."""
+    configure(INVALID_DATA="skip")
+
+    def data(user: Any) -> dict[str, Any]:
+        raise InvalidData([])
+
+    with pytest.raises(InvalidData):
+        notify(make_binding().user, template, data)
 
 
 @pytest.mark.django_db

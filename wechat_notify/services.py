@@ -75,7 +75,8 @@ def notify(
         A ``MessageTemplate`` or its ``name``.
     ``data``
         ``{"thing1": "…"}`` or ``{"thing1": {"value": "…"}}``, or a function that gets the user (the
-        openid where there is no user) and returns it. Dates, numbers and lazy texts are formatted.
+        openid where there is no user) and returns it, or raises ``InvalidData`` for this person.
+        Dates, numbers and lazy texts are formatted.
     ``url``, ``miniprogram``
         Where a tap leads; else the template's own. WeChat prefers the mini program. A relative
         url is put behind ``SITE_URL``.
@@ -111,7 +112,7 @@ def notify(
         send_at=send_at,
         expires_at=expires_at,
     )
-    own_data = partial(_own_data, found, data) if callable(data) else None
+    own_data = partial(content.own_data, found, data) if callable(data) else None
     with transaction.atomic(using=database().alias):
         if winner := _save_once(notification):
             return winner
@@ -290,15 +291,6 @@ def _shared_data(
         return shared, "; ".join(str(problem) for problem in wrong)
     content.require(problems + wrong, template)
     return shared, ""
-
-
-def _own_data(
-    template: MessageTemplate, data: Any, target: recipients.Target
-) -> tuple[dict[str, Any], list[Problem]]:
-    wire, wrong = content.wire_data(template, data(target.person))
-    return wire, [
-        Problem(problem.field, problem.message, problem.given, target.label) for problem in wrong
-    ]
 
 
 def _save_once(notification: Notification) -> Notification | None:

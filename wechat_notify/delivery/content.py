@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from ..models import MessageTemplate, Notification
 from ..types import MiniProgram
 from ..wechat.fields import NOT_SHOWN
 from ..wechat.values import normalise
+from .recipients import Target
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,22 @@ def wire_data(template: MessageTemplate, data: Any) -> tuple[dict[str, Any], lis
     """``data`` as it will be sent with ``template``, and everything that is wrong with it."""
     tell_not_shown(template, data)
     return normalise(template.fields, data, trim=settings.INVALID_DATA == "trim")
+
+
+def own_data(
+    template: MessageTemplate, data_of: Callable[[Any], Any], target: Target
+) -> tuple[dict[str, Any], list[Problem]]:
+    """What ``data_of`` says for one recipient, as it will be sent, and what is wrong with it.
+
+    Each problem names the recipient. ``data_of`` may itself raise ``InvalidData``.
+    """
+    try:
+        wire, wrong = wire_data(template, data_of(target.person))
+    except InvalidData as error:
+        if not error.problems:
+            raise  # no problem would mean that all is well
+        wire, wrong = {}, error.problems
+    return wire, [replace(problem, recipient=target.label) for problem in wrong]
 
 
 def tell_not_shown(template: MessageTemplate, data: Any) -> None:
