@@ -427,6 +427,20 @@ def test_bad_shared_data_skipped_for_everybody(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("broken", ["\x00", "\ud800"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_no_database_takes_is_skipped_too(
+    template: MessageTemplate, configure: Any, broken: str, shared: bool
+) -> None:
+    """Half a character in a value or a name leaves a row that says so, and the rest is kept."""
+    configure(INVALID_DATA="skip")
+    data = {**ORDER, "thing2": f"a{broken}", f"thing{broken}": "b"}
+    log = notify(make_binding(), template, data if shared else lambda _: data).logs.get()
+    assert (log.status, "thing2" in log.errmsg) == (Status.SKIPPED, True)
+    assert list(log.merged_data) == (["character_string1"] if shared else [])
+
+
+@pytest.mark.django_db
 def test_misuse_is_no_data_to_skip(template: MessageTemplate, configure: Any) -> None:
     """INVALID_DATA="skip" is for values: a wrong option, or data that is none, still raises."""
     configure(INVALID_DATA="skip")

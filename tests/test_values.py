@@ -292,3 +292,13 @@ def test_what_has_no_problems_can_be_sent(data):
     wire, problems = normalise((), data)
     if not problems:
         json.dumps(wire, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("broken", ["\x00", "\ud800"])
+def test_what_cannot_be_stored_is_left_out(broken: str) -> None:
+    """It is told, and stands nowhere in what may be kept with the reason."""
+    wire, problems = normalise(
+        parse("{{thing1.DATA}}{{thing2.DATA}}"), {"thing1": broken, "thing2": "b"}
+    )
+    assert wire == {"thing2": {"value": "b"}}
+    assert [problem.field for problem in problems] == ["thing1"]

@@ -288,7 +288,7 @@ def _shared_data(
         return {}, ""
     shared, wrong = content.wire_data(template, data)
     if wrong and not problems and settings.INVALID_DATA == "skip" and isinstance(data, Mapping):
-        return shared, "; ".join(str(problem) for problem in wrong)
+        return shared, content.as_reason(wrong)
     content.require(problems + wrong, template)
     return shared, ""
 
@@ -370,7 +370,7 @@ def _why_not_again(old: Notification, own_data: dict[str, Any] | None) -> str:
     data = {**old.data, **(own_data or {})}
     if not data and old.template.fields:
         return recipients.NO_DATA
-    return "; ".join(str(problem) for problem in old.template.check_data(data))
+    return content.as_reason(old.template.check_data(data))
 
 
 def _unpark(notifications: QuerySet[Notification]) -> int:

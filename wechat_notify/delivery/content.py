@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from ..exceptions import InvalidData, Problem
 from ..models import MessageTemplate, Notification
 from ..types import MiniProgram
 from ..wechat.fields import NOT_SHOWN
+from ..wechat.text import CONTROL
 from ..wechat.values import normalise
 from .recipients import Target
 
@@ -161,6 +162,11 @@ def _current_site() -> str:
         # No SITE_ID, no row: as many errors as ways to leave Sites half set up, and none of them
         # is a reason not to send.
         return ""
+
+
+def as_reason(problems: Iterable[Problem]) -> str:
+    """What a skipped row says of them: on one line, with nothing that a database refuses."""
+    return CONTROL.sub(" ", "; ".join(str(problem) for problem in problems))
 
 
 def require(problems: list[Problem], template: MessageTemplate) -> None:

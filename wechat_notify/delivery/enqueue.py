@@ -14,6 +14,7 @@ from django.utils import timezone
 from ..exceptions import InvalidData, Problem
 from ..models import MessageTemplate, Notification, OpenIDBinding, SendLog
 from . import outbox
+from .content import as_reason
 from .recipients import (
     CHUNK,
     NOT_BOUND,
@@ -103,7 +104,7 @@ def _with_own_data(
             continue
         data, wrong = own_data(target)
         if wrong and skip_invalid:
-            yield Row(target, reason="; ".join(str(problem) for problem in wrong))
+            yield Row(target, reason=as_reason(wrong))
         elif wrong:
             problems += wrong
         elif not problems:
