@@ -27,6 +27,7 @@ from wechat_notify.exceptions import (
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.services import anotify, notify, resume_account
+from wechat_notify.types import MiniProgram
 
 Status = SendLog.Status
 LONG = "二十一个字才是超出限度的那一个商品名称呀呀"
@@ -161,6 +162,28 @@ def test_everything_the_caller_said_is_kept(template: MessageTemplate) -> None:
     assert (notification.send_at, notification.expires_at) == (soon, later)
     assert notification.created_by == author
     assert notification.logs.get().due_at == soon
+
+
+OWN: MiniProgram = {"appid": "wx0", "pagepath": "own"}
+THEIRS: MiniProgram = {"appid": "wx1", "pagepath": "theirs"}
+OWN_URL, THEIR_URL = "https://school.example/own", "https://school.example/theirs"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("given", "url", "miniprogram"),
+    [
+        ({}, THEIR_URL, THEIRS),
+        ({"url": OWN_URL}, OWN_URL, None),
+        ({"miniprogram": OWN}, THEIR_URL, OWN),
+        ({"url": OWN_URL, "miniprogram": OWN}, OWN_URL, OWN),
+    ],
+)
+def test_where_a_tap_leads(given: Any, url: str, miniprogram: MiniProgram | None) -> None:
+    """The template's mini program, which WeChat prefers, never hides the caller's own url."""
+    template = make_template(url=THEIR_URL, miniprogram_appid="wx1", miniprogram_pagepath="theirs")
+    notification = notify([], template, ORDER, **given)
+    assert (notification.url, notification.miniprogram) == (url, miniprogram)
 
 
 @pytest.mark.django_db

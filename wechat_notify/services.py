@@ -78,7 +78,9 @@ def notify(
         openid where there is no user) and returns it, or raises ``InvalidData`` for this person.
         Dates, numbers and lazy texts are formatted.
     ``url``, ``miniprogram``
-        Where a tap leads; else the template's own. WeChat prefers the mini program. A relative
+        Where a tap leads. WeChat prefers the mini program, and falls back on the url where a
+        client cannot open one. With neither, both are the template's own; with a mini program
+        alone, the url is the template's; with a url alone, there is no mini program. A relative
         url is put behind ``SITE_URL``.
     ``account``
         The alias; else the template's account, or "default" for a name.
@@ -97,7 +99,9 @@ def notify(
     dispatcher = _ready_to_send(found.account)
     if key and (earlier := _notifications().filter(template=found, key=key).first()):
         return earlier
-    url, miniprogram = url or found.url, miniprogram or found.miniprogram
+    # WeChat prefers a mini program to the url, so the template's must not hide the caller's url.
+    miniprogram = miniprogram or (None if url else found.miniprogram)
+    url = url or found.url
     problems = content.time_problems(send_at, expires_at)
     problems += content.link_problems(url, miniprogram) + _key_problems(key)
     shared, reason = _shared_data(found, data, problems)
