@@ -302,3 +302,12 @@ def test_what_cannot_be_stored_is_left_out(broken: str) -> None:
     )
     assert wire == {"thing2": {"value": "b"}}
     assert [problem.field for problem in problems] == ["thing1"]
+
+
+@pytest.mark.parametrize("name", ["keyword1", "result"])
+@pytest.mark.parametrize("content", ["{{%s.DATA}}", ""])
+def test_a_line_break_that_no_rule_refuses(name: str, content: str) -> None:
+    """WeChat cuts old values there; a blank keeps what follows on the card."""
+    fields = parse(content % name if content else content)
+    wire, problems = normalise(fields, {name: "A座\r\n301\t室\u2028\n"})
+    assert (wire, problems) == ({name: {"value": "A座 301 室"}}, [])
