@@ -1,5 +1,6 @@
 """cancel(), pause(), resume() and resume_template(): holding messages back."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -182,6 +183,30 @@ def test_resume_template_is_about_one_template(template: MessageTemplate) -> Non
     notification = notify(make_binding(), other, ORDER)
     assert resume_template(template) == 0
     assert notification.logs.get().due_at is None
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+def test_a_template_resumed_by_somebody_else_meanwhile() -> None:
+    """Their transaction cannot see the rows of ours, and ends before it or waits for it."""
+    if connection.vendor == "sqlite":
+        pytest.skip("DATABASE_URL names no server")
+    template = make_template(paused_at=timezone.now())
+
+    def resume_it() -> None:
+        resume_template(template)
+        connection.close()
+
+    other = threading.Thread(target=resume_it)
+
+    def data(person: Any) -> dict[str, str]:
+        other.start()
+        other.join(timeout=2)
+        return ORDER
+
+    notification = notify(make_binding(), "order_paid", data)
+    other.join()
+    assert statuses(notification) == {"sent": 1}
 
 
 # -- a site with a read replica ---------------------------------------------------------------
