@@ -49,6 +49,13 @@ def test_a_cache_of_each_process_is_told_before_a_deploy(settings: Any) -> None:
         assert check_deployment() == []
 
 
+def test_naive_times_are_an_error(settings: Any) -> None:
+    """E009: nothing that this app does works with USE_TZ = False."""
+    settings.USE_TZ = False
+    (error,) = check_settings()
+    assert (error.id, "USE_TZ" in error.msg) == ("wechat_notify.E009", True)
+
+
 @pytest.mark.parametrize("value", ["x", None, {"ACCOUNTS": ["default"]}])
 def test_settings_of_the_wrong_shape(settings: Any, value: Any) -> None:
     """E001: WECHAT_NOTIFY or its ACCOUNTS is no dict; nothing else can be looked at."""

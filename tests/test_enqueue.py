@@ -123,7 +123,34 @@ def test_due_now_later_or_not_at_all(template: MessageTemplate) -> None:
     assert due_at(Notification(template=template, send_at=later)) == later
     assert due_at(Notification(template=template, paused_at=now)) is None
     template.paused_at = now
+    template.save()
     assert due_at(Notification(template=template)) is None
+
+
+@pytest.mark.parametrize("recipients", [User.objects.all(), [openid(9)]])
+def test_an_old_template_does_not_say_whether_it_is_paused(
+    template: MessageTemplate, recipients: Any
+) -> None:
+    """A module's own template object, read when the process began, may be wrong both ways."""
+    make_bindings(1)
+    now = timezone.now()
+    MessageTemplate.objects.update(paused_at=now)
+    assert notify(recipients, template, ORDER).logs.get().due_at is None
+    MessageTemplate.objects.update(paused_at=None)
+    template.paused_at = now
+    assert notify(recipients, template, ORDER).logs.get().due_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_template_that_is_resumed_while_rows_are_written(template: MessageTemplate) -> None:
+    """Whoever resumes it cannot see rows before their commit, and they go out all the same."""
+    MessageTemplate.objects.update(paused_at=timezone.now())
+
+    def data(person: Any) -> dict[str, str]:
+        MessageTemplate.objects.update(paused_at=None)
+        return ORDER
+
+    assert notify(make_bindings(1), "order_paid", data).logs.get().status == Status.SENT
 
 
 @pytest.mark.parametrize("paused", [True, False])

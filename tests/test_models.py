@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
-from django.db.models import ProtectedError
+from django.db.models import F, ProtectedError
 from django.utils import translation
 
 from tests.factories import ORDER, make_binding, make_bindings, make_template, make_user, openid
@@ -53,6 +54,43 @@ def test_a_key_is_used_once_for_a_template(template: MessageTemplate) -> None:
     refused(Notification.objects.create, template=template, key="1")
     for _ in range(2):
         Notification.objects.create(template=template)
+
+
+LOOKALIKES = ["order-aB3", "order-Ab3", "order-aB3 ", "order-áB3"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_is_equal_only_to_itself(template: MessageTemplate) -> None:
+    """MariaDB by default takes these for one key, and all messages but the first were lost."""
+    binding = make_binding()
+    pks = [notify(binding, template, ORDER, key=key).pk for key in LOOKALIKES]
+    assert pks == [notify(binding, template, ORDER, key=key).pk for key in LOOKALIKES]
+    assert len(set(pks)) == SendLog.objects.count() == len(LOOKALIKES)
+
+
+def test_an_openid_is_equal_only_to_itself(template: MessageTemplate) -> None:
+    """A letter's case makes it somebody else's, and so it is with a template's id."""
+    openids = ["oAbc" + "x" * 24, "oabC" + "x" * 24]
+    bindings = [make_binding(number=n, openid=text) for n, text in enumerate(openids)]
+    for binding in bindings:
+        assert OpenIDBinding.objects.get(openid=binding.openid) == binding
+        log = notify(binding.openid, template, ORDER).logs.get()
+        assert log.binding == binding
+        assert SendLog.objects.get(openid=binding.openid) == log
+    for text in ("T-a", "T-A"):
+        made = make_template(f"of-{ord(text[-1])}", template_id=text)
+        assert MessageTemplate.objects.get(template_id=text) == made
+
+
+def test_openids_are_compared_with_other_texts(template: MessageTemplate) -> None:
+    """Columns of the site's own, which keep the database's collation, can be joined with them."""
+    user = make_user(openid(1))
+    binding = make_binding(user, openid=openid(1))
+    log = notify(binding, template, ORDER).logs.get()
+    bound = OpenIDBinding.objects.filter(openid=F("user__username"))
+    assert bound.get() == binding
+    assert SendLog.objects.filter(openid__in=bound.values("openid")).get() == log
+    assert get_user_model().objects.filter(username__in=bound.values("openid")).get() == user
 
 
 # -- history ----------------------------------------------------------------------------------

@@ -123,6 +123,36 @@ def test_success_by_msgid(notification: Notification, told: list[Any]) -> None:
     assert told == [("delivered", log.pk)]
 
 
+def test_a_receiver_keeps_nobody_waiting(notification: Notification) -> None:
+    """It may be slow, or settle receipts itself: it has nobody's turn at the database."""
+    log = row(notification, msgid=7)
+    got(msgid=7)
+    found: list[int] = []
+
+    def settle_again(sender: Any, log: SendLog, **kwargs: Any) -> None:
+        assert not receipts._turns._lock.locked()  # or this would wait for itself
+        found.append(settle().settled)
+
+    message_delivered.connect(settle_again)
+    try:
+        assert settle().delivered == 1
+    finally:
+        message_delivered.disconnect(settle_again)
+    assert found == [0]
+    assert status_of(log) == Status.DELIVERED
+
+
+def test_receivers_get_rows_that_know_their_receipt(
+    notification: Notification, told: list[Any], settings: Any
+) -> None:
+    """A replica, which may not have heard of it yet, is not asked."""
+    log = row(notification, msgid=7)
+    got(msgid=7)
+    settings.DATABASE_ROUTERS = ["tests.routers.ReadsElsewhere"]
+    assert settle().delivered == 1
+    assert told == [("delivered", log.pk)]
+
+
 @pytest.mark.parametrize(
     "raw", ["failed:user block", "failed: system failed", "failed:freq limit", "something new"]
 )

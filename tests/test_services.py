@@ -21,11 +21,13 @@ from wechat_notify.exceptions import (
     ConfigurationError,
     InvalidData,
     InvalidSettings,
+    Problem,
     TemplateNotFound,
 )
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.services import anotify, notify, resume_account
+from wechat_notify.types import MiniProgram
 
 Status = SendLog.Status
 LONG = "二十一个字才是超出限度的那一个商品名称呀呀"
@@ -77,7 +79,7 @@ def test_fifty_bound_and_five_unbound_users(wechat: Sandbox, known_template: Any
     assert statuses(notification) == {"sent": 50, "skipped": 5}
     assert wechat.counts == {openid(number): 1 for number in range(1, 51)}
     assert wechat.token_fetches == 1
-    skipped = notification.logs.filter(status=Status.SKIPPED)
+    skipped = notification.logs.filter(status=Status.SKIPPED).order_by("pk")
     assert {log.errmsg for log in skipped} == {recipients.NOT_BOUND}
     assert all(log.msgid and log.sent_at for log in notification.logs.filter(status=Status.SENT))
 
@@ -160,6 +162,28 @@ def test_everything_the_caller_said_is_kept(template: MessageTemplate) -> None:
     assert (notification.send_at, notification.expires_at) == (soon, later)
     assert notification.created_by == author
     assert notification.logs.get().due_at == soon
+
+
+OWN: MiniProgram = {"appid": "wx0", "pagepath": "own"}
+THEIRS: MiniProgram = {"appid": "wx1", "pagepath": "theirs"}
+OWN_URL, THEIR_URL = "https://school.example/own", "https://school.example/theirs"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("given", "url", "miniprogram"),
+    [
+        ({}, THEIR_URL, THEIRS),
+        ({"url": OWN_URL}, OWN_URL, None),
+        ({"miniprogram": OWN}, THEIR_URL, OWN),
+        ({"url": OWN_URL, "miniprogram": OWN}, OWN_URL, OWN),
+    ],
+)
+def test_where_a_tap_leads(given: Any, url: str, miniprogram: MiniProgram | None) -> None:
+    """The template's mini program, which WeChat prefers, never hides the caller's own url."""
+    template = make_template(url=THEIR_URL, miniprogram_appid="wx1", miniprogram_pagepath="theirs")
+    notification = notify([], template, ORDER, **given)
+    assert (notification.url, notification.miniprogram) == (url, miniprogram)
 
 
 @pytest.mark.django_db
@@ -256,6 +280,15 @@ def test_unusable_settings_are_told_to_the_caller(
     configure(default={"BACKEND": "nowhere.Backend"})
     with pytest.raises(ConfigurationError, match=r'"default".*nowhere\.Backend'):
         notify([], template, ORDER)
+    assert not Notification.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_site_without_time_zones_is_told(template: MessageTemplate, settings: Any) -> None:
+    """With USE_TZ = False every row would end "uncertain", so nothing is written."""
+    settings.USE_TZ = False
+    with pytest.raises(ConfigurationError, match="USE_TZ"):
+        notify(make_binding(), template, ORDER)
     assert not Notification.objects.exists()
 
 
@@ -361,6 +394,47 @@ def _bad_for(numbers: set[int]) -> Any:
     return data
 
 
+def _refuse_for(names: set[str]) -> Any:
+    def data(user: Any) -> dict[str, Any]:
+        if user.username in names:
+            raise InvalidData([Problem("thing2", "is not known yet")])
+        return ORDER
+
+    return data
+
+
+@pytest.mark.django_db
+def test_a_function_may_say_itself_that_data_is_bad(
+    template: MessageTemplate, configure: Any
+) -> None:
+    """InvalidData of the site's own function is that person's: the others go on being asked."""
+    users = [binding.user for binding in make_bindings(3)]
+    data = _refuse_for({"user1", "user3"})
+    with pytest.raises(InvalidData) as caught:
+        notify(users, template, data)
+    assert [problem.recipient for problem in caught.value.problems] == ["user1", "user3"]
+    assert not Notification.objects.exists()
+    configure(INVALID_DATA="skip")
+    notification = notify(users, template, data)
+    assert statuses(notification) == {"pending": 1, "skipped": 2}
+    skipped = notification.logs.filter(status=Status.SKIPPED)
+    assert [log.errmsg for log in skipped] == [
+        f"thing2 ({name}): is not known yet" for name in ("user1", "user3")
+    ]
+
+
+@pytest.mark.django_db
+def test_bad_data_without_a_problem_is_raised(template: MessageTemplate, configure: Any) -> None:
+    """It does not say what is wrong, and is not taken for nothing wrong."""
+    configure(INVALID_DATA="skip")
+
+    def data(user: Any) -> dict[str, Any]:
+        raise InvalidData([])
+
+    with pytest.raises(InvalidData):
+        notify(make_binding().user, template, data)
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("as_queryset", [True, False])
 def test_bad_shared_data_skipped_for_everybody(
@@ -373,6 +447,20 @@ def test_bad_shared_data_skipped_for_everybody(
     notification = notify(whom, template, {**ORDER, "thing2": LONG})
     assert statuses(notification) == {"skipped": 2}
     assert all("thing2" in log.errmsg for log in notification.logs.all())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("broken", ["\x00", "\ud800"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_no_database_takes_is_skipped_too(
+    template: MessageTemplate, configure: Any, broken: str, shared: bool
+) -> None:
+    """Half a character in a value or a name leaves a row that says so, and the rest is kept."""
+    configure(INVALID_DATA="skip")
+    data = {**ORDER, "thing2": f"a{broken}", f"thing{broken}": "b"}
+    log = notify(make_binding(), template, data if shared else lambda _: data).logs.get()
+    assert (log.status, "thing2" in log.errmsg) == (Status.SKIPPED, True)
+    assert list(log.merged_data) == (["character_string1"] if shared else [])
 
 
 @pytest.mark.django_db

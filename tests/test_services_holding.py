@@ -1,17 +1,27 @@
 """cancel(), pause(), resume() and resume_template(): holding messages back."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import ORDER, make_binding, make_bindings, make_template
 from wechat_notify.backends import locmem
 from wechat_notify.delivery import engine
 from wechat_notify.models import MessageTemplate, Notification, SendLog
-from wechat_notify.services import cancel, notify, pause, resume, resume_template
+from wechat_notify.services import (
+    cancel,
+    notify,
+    pause,
+    resend,
+    resume,
+    resume_account,
+    resume_template,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -150,9 +160,73 @@ def test_resume_template_leaves_paused_notifications_alone(template: MessageTemp
     assert other.logs.get().due_at is not None
 
 
+def test_resume_template_frees_all_at_once(template: MessageTemplate) -> None:
+    """As many statements for one call's messages as for many; each call's keep their own date."""
+    binding, later = make_binding(), timezone.now() + timedelta(hours=2)
+    moments = [None, later, later + timedelta(hours=1), None]
+    costs = []
+    for whens in (moments[:1], moments):
+        MessageTemplate.objects.update(paused_at=timezone.now())
+        logs = [notify(binding, template, ORDER, send_at=when).logs.get() for when in whens]
+        with CaptureQueriesContext(connection) as captured:
+            assert resume_template(template) == len(whens)
+        costs.append(len(captured))
+    assert costs[0] == costs[1]
+    for log, when in zip(logs, moments, strict=True):
+        log.refresh_from_db()
+        assert log.due_at == when if when else log.due_at <= timezone.now()
+
+
 def test_resume_template_is_about_one_template(template: MessageTemplate) -> None:
     """Other templates stay paused."""
     other = make_template("other_template", paused_at=timezone.now())
     notification = notify(make_binding(), other, ORDER)
     assert resume_template(template) == 0
     assert notification.logs.get().due_at is None
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+def test_a_template_resumed_by_somebody_else_meanwhile() -> None:
+    """Their transaction cannot see the rows of ours, and ends before it or waits for it."""
+    if connection.vendor == "sqlite":
+        pytest.skip("DATABASE_URL names no server")
+    template = make_template(paused_at=timezone.now())
+
+    def resume_it() -> None:
+        resume_template(template)
+        connection.close()
+
+    other = threading.Thread(target=resume_it)
+
+    def data(person: Any) -> dict[str, str]:
+        other.start()
+        other.join(timeout=2)
+        return ORDER
+
+    notification = notify(make_binding(), "order_paid", data)
+    other.join()
+    assert statuses(notification) == {"sent": 1}
+
+
+# -- a site with a read replica ---------------------------------------------------------------
+
+
+def test_a_replica_is_not_asked_about_what_changes(
+    waiting: Notification, template: MessageTemplate, settings: Any
+) -> None:
+    """It may be behind, and a message resumed by what it says would wait for ever."""
+    settings.DATABASE_ROUTERS = ["tests.routers.ReadsElsewhere"]
+    assert pause(waiting) == 3
+    assert resume(waiting) == 3
+    assert resume_template(template) == 0
+    resume_account(template.account)
+    assert cancel(waiting) == 3
+    assert len(resend(waiting.logs.using("default"))) == 3
+
+
+def test_a_replica_does_not_know_a_key_yet(template: MessageTemplate, settings: Any) -> None:
+    """The second call comes right after the first, by the template's name too."""
+    settings.DATABASE_ROUTERS = ["tests.routers.ReadsElsewhere"]
+    first = notify([], template, ORDER, key="order-1")
+    assert notify([], "order_paid", ORDER, key="order-1") == first

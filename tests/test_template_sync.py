@@ -59,6 +59,25 @@ def test_a_new_template_is_registered(wechat: Sandbox) -> None:
     assert template.synced_at is not None
 
 
+@pytest.mark.django_db(databases=["default", "elsewhere"], transaction=True)
+def test_templates_may_live_in_another_database(
+    wechat: Sandbox, settings: Any, django_assert_num_queries: Any
+) -> None:
+    """Theirs is the transaction, and the default database is asked for nothing."""
+    settings.DATABASE_ROUTERS = ["tests.routers.LivesElsewhere"]
+    with django_assert_num_queries(0):
+        assert outcome(sync_templates()) == {"created": ["t-order_pa"]}
+        assert outcome(sync_templates()) == {"unchanged": ["t-order_pa"]}
+
+
+def test_a_replica_is_not_asked_what_there_is(wechat: Sandbox, settings: Any) -> None:
+    """It may not know yet what the last sync or somebody in the admin wrote."""
+    settings.DATABASE_ROUTERS = ["tests.routers.ReadsElsewhere"]
+    assert outcome(sync_templates()) == {"created": ["t-order_pa"]}
+    assert outcome(sync_templates()) == {"unchanged": ["t-order_pa"]}
+    add_template("43216", ["姓名"], name="leave_requested")
+
+
 def test_a_second_sync_changes_nothing(synced: MessageTemplate) -> None:
     """Twice is once, but for when it was last seen."""
     report = sync_templates()

@@ -292,3 +292,22 @@ def test_what_has_no_problems_can_be_sent(data):
     wire, problems = normalise((), data)
     if not problems:
         json.dumps(wire, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("broken", ["\x00", "\ud800"])
+def test_what_cannot_be_stored_is_left_out(broken: str) -> None:
+    """It is told, and stands nowhere in what may be kept with the reason."""
+    wire, problems = normalise(
+        parse("{{thing1.DATA}}{{thing2.DATA}}"), {"thing1": broken, "thing2": "b"}
+    )
+    assert wire == {"thing2": {"value": "b"}}
+    assert [problem.field for problem in problems] == ["thing1"]
+
+
+@pytest.mark.parametrize("name", ["keyword1", "result"])
+@pytest.mark.parametrize("content", ["{{%s.DATA}}", ""])
+def test_a_line_break_that_no_rule_refuses(name: str, content: str) -> None:
+    """WeChat cuts old values there; a blank keeps what follows on the card."""
+    fields = parse(content % name if content else content)
+    wire, problems = normalise(fields, {name: "A座\r\n301\t室\u2028\n"})
+    assert (wire, problems) == ({name: {"value": "A座 301 室"}}, [])

@@ -37,6 +37,7 @@ def check_settings(
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id="wechat_notify.E001")]
     return [
+        *_time_zones(),
         *_unknown_keys(raw),
         *_wrong_values(),
         *_cache(),
@@ -44,6 +45,17 @@ def check_settings(
         *_accounts(aliases),
         *_declared_accounts(aliases),
     ]
+
+
+def _time_zones() -> Iterable[checks.CheckMessage]:
+    try:
+        settings.require_time_zones()
+    except ImproperlyConfigured as error:
+        yield checks.Error(
+            str(error),
+            hint="Set USE_TZ = True; Django's time zone documentation says how to move a site.",
+            id="wechat_notify.E009",
+        )
 
 
 def _unknown_keys(raw: Any) -> Iterable[checks.CheckMessage]:

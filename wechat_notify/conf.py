@@ -11,7 +11,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-from .exceptions import AccountNotConfigured, InvalidSettings
+from .exceptions import AccountNotConfigured, ConfigurationError, InvalidSettings
 
 DEFAULT_ACCOUNT = "default"
 DEFAULT_BACKEND = "wechat_notify.backends.wechat.WeChatBackend"
@@ -93,6 +93,14 @@ class Settings:
         if not isinstance(value, Mapping):
             raise InvalidSettings("WECHAT_NOTIFY must be a dict.")
         return value
+
+    def require_time_zones(self) -> None:
+        """Raise ``ConfigurationError`` where Django's own ``USE_TZ`` is off."""
+        if not django_settings.USE_TZ:
+            raise ConfigurationError(
+                "USE_TZ is False. django-wechat-notify needs USE_TZ = True: how long a message may "
+                "be repeated, and when it is due, must not depend on a clock that is put back."
+            )
 
     def _get(self, name: str) -> Any:
         return self.raw().get(name, KEYS[name])

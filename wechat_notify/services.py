@@ -15,7 +15,8 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import DateTimeField, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from .backends.registry import get_backend
@@ -26,7 +27,7 @@ from .delivery.breaker import Breaker
 from .delivery.dispatch import BaseDispatcher, get_dispatcher
 from .delivery.outbox import database
 from .exceptions import Problem, TemplateNotFound
-from .models import MessageTemplate, Notification, SendLog
+from .models import MessageTemplate, Notification, SendLog, SendLogQuerySet
 from .template_sync import add_template, delete_template, sync_templates
 from .types import DataSource, MiniProgram
 
@@ -74,9 +75,12 @@ def notify(
         A ``MessageTemplate`` or its ``name``.
     ``data``
         ``{"thing1": "…"}`` or ``{"thing1": {"value": "…"}}``, or a function that gets the user (the
-        openid where there is no user) and returns it. Dates, numbers and lazy texts are formatted.
+        openid where there is no user) and returns it, or raises ``InvalidData`` for this person.
+        Dates, numbers and lazy texts are formatted.
     ``url``, ``miniprogram``
-        Where a tap leads; else the template's own. WeChat prefers the mini program. A relative
+        Where a tap leads. WeChat prefers the mini program, and falls back on the url where a
+        client cannot open one. With neither, both are the template's own; with a mini program
+        alone, the url is the template's; with a url alone, there is no mini program. A relative
         url is put behind ``SITE_URL``.
     ``account``
         The alias; else the template's account, or "default" for a name.
@@ -93,9 +97,11 @@ def notify(
     """
     found = _find_template(template, account)
     dispatcher = _ready_to_send(found.account)
-    if key and (earlier := Notification.objects.filter(template=found, key=key).first()):
+    if key and (earlier := _notifications().filter(template=found, key=key).first()):
         return earlier
-    url, miniprogram = url or found.url, miniprogram or found.miniprogram
+    # WeChat prefers a mini program to the url, so the template's must not hide the caller's url.
+    miniprogram = miniprogram or (None if url else found.miniprogram)
+    url = url or found.url
     problems = content.time_problems(send_at, expires_at)
     problems += content.link_problems(url, miniprogram) + _key_problems(key)
     shared, reason = _shared_data(found, data, problems)
@@ -110,17 +116,18 @@ def notify(
         send_at=send_at,
         expires_at=expires_at,
     )
-    own_data = partial(_own_data, found, data) if callable(data) else None
+    own_data = partial(content.own_data, found, data) if callable(data) else None
     with transaction.atomic(using=database().alias):
         if winner := _save_once(notification):
             return winner
-        enqueue.write_rows(
+        due = enqueue.write_rows(
             notification,
             users,
             own_data=own_data,
             skip_invalid=settings.INVALID_DATA == "skip",
             reason=reason,
         )
+    _look_again_on_commit(notification, due)
     _dispatch_on_commit(dispatcher, notification)
     return notification
 
@@ -143,11 +150,11 @@ def resend(logs: SendLog | Iterable[SendLog], *, created_by: Any = None) -> Quer
     chosen = _final_rows(logs)
     with transaction.atomic(using=database().alias):
         ids = set(chosen.order_by().values_list("notification_id", flat=True))
-        olds = Notification.objects.filter(pk__in=ids).select_related("template").order_by("pk")
+        olds = _notifications().filter(pk__in=ids).select_related("template").order_by("pk")
         news = [_resend_as_new(old, chosen.filter(notification=old), created_by) for old in olds]
     if news:
         _dispatch_on_commit(get_dispatcher(), *news)
-    return SendLog.objects.filter(notification__in=news).order_by("pk")
+    return _logs().filter(notification__in=news).order_by("pk")
 
 
 def cancel(notification: Notification) -> int:
@@ -156,13 +163,13 @@ def cancel(notification: Notification) -> int:
     A message that is being sent at this moment cannot be called back. One of which nobody knows
     whether it arrived is not tried again and becomes ``uncertain``.
     """
-    waiting = notification.logs.filter(status=Status.PENDING)
+    waiting = _logs().waiting().filter(notification=notification)
     with transaction.atomic(using=database().alias):
         # The mark is for rows in flight that come back to be tried again.
-        Notification.objects.filter(pk=notification.pk, cancelled_at__isnull=True).update(
+        _notifications().filter(pk=notification.pk, cancelled_at__isnull=True).update(
             cancelled_at=timezone.now()
         )
-        notification.refresh_from_db(fields=["cancelled_at"])
+        notification.refresh_from_db(using=database().alias, fields=["cancelled_at"])
         in_doubt = waiting.filter(in_doubt_since__isnull=False)
         in_doubt.update(status=Status.UNCERTAIN, due_at=None)
         return waiting.update(status=Status.CANCELLED, due_at=None)
@@ -171,11 +178,11 @@ def cancel(notification: Notification) -> int:
 def pause(notification: Notification) -> int:
     """Hold what is still waiting until ``resume``. Returns how many messages wait."""
     with transaction.atomic(using=database().alias):
-        Notification.objects.filter(pk=notification.pk, paused_at__isnull=True).update(
+        _notifications().filter(pk=notification.pk, paused_at__isnull=True).update(
             paused_at=timezone.now()
         )
-        notification.refresh_from_db(fields=["paused_at"])
-        return notification.logs.filter(status=Status.PENDING).update(due_at=None)
+        notification.refresh_from_db(using=database().alias, fields=["paused_at"])
+        return _logs().waiting().filter(notification=notification).update(due_at=None)
 
 
 def resume(notification: Notification) -> int:
@@ -185,9 +192,10 @@ def resume(notification: Notification) -> int:
     """
     dispatcher = _ready_to_send(notification.template.account)
     with transaction.atomic(using=database().alias):
-        Notification.objects.filter(pk=notification.pk).update(paused_at=None)
-        notification.refresh_from_db()
-        freed = _unpark(notification)
+        this = _notifications().filter(pk=notification.pk)
+        this.update(paused_at=None)
+        notification.refresh_from_db(using=database().alias, fields=["paused_at"])
+        freed = _unpark(this)
     _dispatch_on_commit(dispatcher, notification)
     return freed
 
@@ -195,20 +203,14 @@ def resume(notification: Notification) -> int:
 def resume_template(template: MessageTemplate) -> int:
     """Let a paused template go on. Returns how many waiting messages are due again."""
     dispatcher = _ready_to_send(template.account)
-    freed = 0
     with transaction.atomic(using=database().alias):
         template.paused_at, template.pause_errcode = None, None
         template.save(update_fields=["paused_at", "pause_errcode"])
-        parked = SendLog.objects.waiting().filter(due_at__isnull=True)
-        held = list(
-            Notification.objects.filter(
-                template=template, paused_at__isnull=True, pk__in=parked.values("notification_id")
-            )
-        )
-        for notification in held:
-            notification.template = template
-            freed += _unpark(notification)
-        _dispatch_on_commit(dispatcher, *held)
+        parked = _logs().waiting().filter(due_at__isnull=True)
+        its = _notifications().filter(template=template, paused_at__isnull=True)
+        held = list(its.filter(pk__in=parked.values("notification_id")).select_related("template"))
+        freed = _unpark(its)
+    _dispatch_on_commit(dispatcher, *held)
     return freed
 
 
@@ -216,12 +218,25 @@ def resume_account(account: str) -> None:
     """End an account's rest, and let what has become due in the meantime go out."""
     dispatcher = _ready_to_send(account)
     Breaker(account).clear()
-    due = SendLog.objects.waiting().filter(account=account, due_at__lte=timezone.now())
-    held = Notification.objects.filter(pk__in=due.values("notification_id"))
+    due = _logs().waiting().filter(account=account, due_at__lte=timezone.now())
+    held = _notifications().filter(pk__in=due.values("notification_id"))
     _dispatch_on_commit(dispatcher, *held.select_related("template").order_by("pk"))
 
 
 # -- pieces -----------------------------------------------------------------------------------
+
+
+def _templates() -> QuerySet[MessageTemplate]:
+    """Read, as all below, where they are written: a replica may not know the latest."""
+    return MessageTemplate.objects.using(database().alias)
+
+
+def _notifications() -> QuerySet[Notification]:
+    return Notification.objects.using(database().alias)
+
+
+def _logs() -> SendLogQuerySet:
+    return SendLog.objects.using(database().alias)
 
 
 def _find_template(template: MessageTemplate | str, account: str | None) -> MessageTemplate:
@@ -237,7 +252,7 @@ def _find_template(template: MessageTemplate | str, account: str | None) -> Mess
     else:
         alias = account or DEFAULT_ACCOUNT
         settings.account(alias)
-        found = MessageTemplate.objects.filter(account=alias, name=template).first()
+        found = _templates().filter(account=alias, name=template).first()
     if found is None:
         raise TemplateNotFound(
             f"No template named {template!r} on account {alias!r}. "
@@ -253,6 +268,7 @@ def _find_template(template: MessageTemplate | str, account: str | None) -> Mess
 
 def _ready_to_send(account: str) -> BaseDispatcher:
     """Find out about a wrong setting now, in the caller's face, and not in a worker's log."""
+    settings.require_time_zones()
     get_backend(account)
     return get_dispatcher()
 
@@ -276,18 +292,9 @@ def _shared_data(
         return {}, ""
     shared, wrong = content.wire_data(template, data)
     if wrong and not problems and settings.INVALID_DATA == "skip" and isinstance(data, Mapping):
-        return shared, "; ".join(str(problem) for problem in wrong)
+        return shared, content.as_reason(wrong)
     content.require(problems + wrong, template)
     return shared, ""
-
-
-def _own_data(
-    template: MessageTemplate, data: Any, target: recipients.Target
-) -> tuple[dict[str, Any], list[Problem]]:
-    wire, wrong = content.wire_data(template, data(target.person))
-    return wire, [
-        Problem(problem.field, problem.message, problem.given, target.label) for problem in wrong
-    ]
 
 
 def _save_once(notification: Notification) -> Notification | None:
@@ -299,9 +306,7 @@ def _save_once(notification: Notification) -> Notification | None:
         with transaction.atomic(using=database().alias):
             notification.save(force_insert=True)
     except IntegrityError:
-        same = Notification.objects.using(database().alias).filter(
-            template=notification.template, key=notification.key
-        )
+        same = _notifications().filter(template=notification.template, key=notification.key)
         # Whoever lost the race on MariaDB holds a shared lock on the winner's row, and losers who
         # all ask for more lock each other out. So lock only under REPEATABLE READ, where the
         # snapshot does not have the row and a locking read has.
@@ -310,6 +315,20 @@ def _save_once(notification: Notification) -> Notification | None:
             raise
         return winner
     return None
+
+
+def _look_again_on_commit(notification: Notification, due: datetime | None) -> None:
+    """Where rows were parked: whoever resumed the template meanwhile could not see them yet."""
+
+    def look_again() -> None:
+        no_key = database().features.has_select_for_no_key_update
+        with transaction.atomic(using=database().alias):
+            # Locked, for whoever resumes it at this moment has looked for rows already.
+            _templates().select_for_update(no_key=no_key).get(pk=notification.template_id)
+            _unpark(_notifications().filter(pk=notification.pk))
+
+    if due is None:
+        transaction.on_commit(look_again, using=database().alias, robust=True)
 
 
 def _dispatch_on_commit(dispatcher: BaseDispatcher, *notifications: Notification) -> None:
@@ -322,10 +341,10 @@ def _dispatch_on_commit(dispatcher: BaseDispatcher, *notifications: Notification
 
 def _final_rows(logs: SendLog | Iterable[SendLog]) -> QuerySet[SendLog]:
     if isinstance(logs, QuerySet) and not logs.query.is_sliced:
-        pks: Any = logs.order_by().values("pk")
+        pks: Any = logs.using(database().alias).order_by().values("pk")
     else:
         pks = [log.pk for log in ([logs] if isinstance(logs, SendLog) else logs)]
-    return SendLog.objects.final().filter(pk__in=pks).order_by("pk")
+    return _logs().final().filter(pk__in=pks).order_by("pk")
 
 
 def _resend_as_new(old: Notification, logs: QuerySet[SendLog], created_by: Any) -> Notification:
@@ -339,7 +358,7 @@ def _resend_as_new(old: Notification, logs: QuerySet[SendLog], created_by: Any) 
         source=Notification.Source.RESEND,
         created_by=created_by,
     )
-    enqueue.insert(new, _rows_again(old, logs))
+    _look_again_on_commit(new, enqueue.insert(new, _rows_again(old, logs)))
     return new
 
 
@@ -355,13 +374,18 @@ def _why_not_again(old: Notification, own_data: dict[str, Any] | None) -> str:
     data = {**old.data, **(own_data or {})}
     if not data and old.template.fields:
         return recipients.NO_DATA
-    return "; ".join(str(problem) for problem in old.template.check_data(data))
+    return content.as_reason(old.template.check_data(data))
 
 
-def _unpark(notification: Notification) -> int:
-    """Give parked rows a due date again, unless something else still holds them."""
-    due = enqueue.due_at(notification)
-    if due is None:
-        return 0
-    parked = notification.logs.filter(status=Status.PENDING, due_at__isnull=True)
-    return parked.update(due_at=max(due, timezone.now()))
+def _unpark(notifications: QuerySet[Notification]) -> int:
+    """Give their parked rows a due date again, unless something else still holds them.
+
+    One statement, however many notifications: each row gets its notification's ``send_at``, or
+    now where that is over.
+    """
+    now = timezone.now()
+    free = notifications.filter(paused_at__isnull=True, template__paused_at__isnull=True)
+    parked = _logs().waiting().filter(due_at__isnull=True, notification__in=free.values("pk"))
+    later = _notifications().filter(pk=OuterRef("notification"), send_at__gt=now)
+    moment = Value(now, output_field=DateTimeField())
+    return parked.update(due_at=Coalesce(Subquery(later.values("send_at")), moment))

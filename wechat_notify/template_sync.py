@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import router, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from .backends.registry import get_backend
@@ -59,8 +60,8 @@ def sync_templates(account: str = DEFAULT_ACCOUNT, *, dry_run: bool = False) -> 
     remote = {template.template_id: template for template in get_backend(account).get_templates()}
     now = timezone.now()
     report = SyncReport(listed=len(remote))
-    with transaction.atomic():
-        local = list(MessageTemplate.objects.filter(account=account).order_by("name"))
+    with transaction.atomic(using=_database()):
+        local = list(_registered(account).order_by("name"))
         for template in local:
             listed = remote.pop(template.template_id, None)
             if listed is None:
@@ -87,12 +88,21 @@ def add_template(
     Raises ``InvalidData`` for a name that is taken or no slug, before WeChat is asked;
     ``WeChatError``, ``TransportError`` or ``ConfigurationError`` with nothing registered.
     """
-    names = set(MessageTemplate.objects.filter(account=account).values_list("name", flat=True))
+    names = set(_registered(account).values_list("name", flat=True))
     if name:
         _require_good(name, names)
     template_id = get_backend(account).add_template(short_id, keywords)
     name = name or _free_name(template_id, names)
     return MessageTemplate.objects.create(account=account, name=name, template_id=template_id)
+
+
+def _database() -> str:
+    """The alias that templates are written to, and read from while they are."""
+    return router.db_for_write(MessageTemplate)
+
+
+def _registered(account: str) -> QuerySet[MessageTemplate]:
+    return MessageTemplate.objects.using(_database()).filter(account=account)
 
 
 def _require_good(name: str, taken: set[str]) -> None:

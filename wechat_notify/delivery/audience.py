@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from ..exceptions import InvalidData, Problem
+from ..exceptions import Problem
 from ..models import MessageTemplate, OpenIDBinding, OpenIDBindingQuerySet
-from .content import wire_data
+from .content import own_data
 from .placeholders import PersonalData
 from .recipients import Target, targets
 
@@ -102,16 +102,8 @@ def check_each(
         if looked_at == most:
             return Checked(looked_at, False, people, problems)
         looked_at += 1
-        wrong = _problems_of(target, template, data)
+        _wire, wrong = own_data(template, data.for_person, target)
         people += bool(wrong)
         if people <= listed:
             problems += wrong
     return Checked(looked_at, True, people, problems)
-
-
-def _problems_of(target: Target, template: MessageTemplate, data: PersonalData) -> list[Problem]:
-    try:
-        _wire, wrong = wire_data(template, data.for_person(target.person))
-    except InvalidData as error:
-        wrong = error.problems
-    return [Problem(found.field, found.message, found.given, target.label) for found in wrong]

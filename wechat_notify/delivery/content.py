@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +17,9 @@ from ..exceptions import InvalidData, Problem
 from ..models import MessageTemplate, Notification
 from ..types import MiniProgram
 from ..wechat.fields import NOT_SHOWN
+from ..wechat.text import CONTROL
 from ..wechat.values import normalise
+from .recipients import Target
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +39,22 @@ def wire_data(template: MessageTemplate, data: Any) -> tuple[dict[str, Any], lis
     """``data`` as it will be sent with ``template``, and everything that is wrong with it."""
     tell_not_shown(template, data)
     return normalise(template.fields, data, trim=settings.INVALID_DATA == "trim")
+
+
+def own_data(
+    template: MessageTemplate, data_of: Callable[[Any], Any], target: Target
+) -> tuple[dict[str, Any], list[Problem]]:
+    """What ``data_of`` says for one recipient, as it will be sent, and what is wrong with it.
+
+    Each problem names the recipient. ``data_of`` may itself raise ``InvalidData``.
+    """
+    try:
+        wire, wrong = wire_data(template, data_of(target.person))
+    except InvalidData as error:
+        if not error.problems:
+            raise  # no problem would mean that all is well
+        wire, wrong = {}, error.problems
+    return wire, [replace(problem, recipient=target.label) for problem in wrong]
 
 
 def tell_not_shown(template: MessageTemplate, data: Any) -> None:
@@ -143,6 +162,11 @@ def _current_site() -> str:
         # No SITE_ID, no row: as many errors as ways to leave Sites half set up, and none of them
         # is a reason not to send.
         return ""
+
+
+def as_reason(problems: Iterable[Problem]) -> str:
+    """What a skipped row says of them: on one line, with nothing that a database refuses."""
+    return CONTROL.sub(" ", "; ".join(str(problem) for problem in problems))
 
 
 def require(problems: list[Problem], template: MessageTemplate) -> None:

@@ -12,8 +12,9 @@ from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from ..exceptions import InvalidData, Problem
-from ..models import Notification, OpenIDBinding, SendLog
+from ..models import MessageTemplate, Notification, OpenIDBinding, SendLog
 from . import outbox
+from .content import as_reason
 from .recipients import (
     CHUNK,
     NOT_BOUND,
@@ -48,8 +49,10 @@ def write_rows(
     own_data: OwnData | None = None,
     skip_invalid: bool = False,
     reason: str = "",
-) -> None:
+) -> datetime | None:
     """Write one row for each openid of each recipient. Call inside a transaction.
+
+    Returns when they are due, as ``due_at`` says.
 
     ``own_data`` gives each recipient data of its own; without it all share the notification's,
     and a QuerySet of users or bindings never becomes Python objects. ``reason`` skips everybody.
@@ -57,30 +60,36 @@ def write_rows(
     of them into a row that says why.
     """
     if own_data is None and _set_based(users):
-        _insert_select(notification, users, reason)
-        return
+        return _insert_select(notification, users, reason)
     found = targets(users, notification.template.account)
     if own_data is None:
-        insert(notification, (Row(target, reason=reason) for target in found))
-    else:
-        problems: list[Problem] = []
-        insert(notification, _with_own_data(found, own_data, skip_invalid, problems))
-        if problems:
-            raise InvalidData(problems, template=notification.template.name)
+        return insert(notification, (Row(target, reason=reason) for target in found))
+    problems: list[Problem] = []
+    due = insert(notification, _with_own_data(found, own_data, skip_invalid, problems))
+    if problems:
+        raise InvalidData(problems, template=notification.template.name)
+    return due
 
 
-def insert(notification: Notification, rows: Iterable[Row]) -> None:
-    """Write rows in chunks; memory holds one chunk."""
+def insert(notification: Notification, rows: Iterable[Row]) -> datetime | None:
+    """Write rows in chunks; memory holds one chunk. Returns when they are due."""
     using = outbox.database().alias
     due = due_at(notification)
     iterator = iter(rows)
     while chunk := [_log(notification, due, row) for row in islice(iterator, CHUNK)]:
         SendLog.objects.using(using).bulk_create(chunk)
+    return due
 
 
 def due_at(notification: Notification) -> datetime | None:
-    """When a new row of this notification is due. None: parked until somebody resumes it."""
-    if notification.template.paused_at or notification.paused_at:
+    """When a new row of this notification is due. None: parked until somebody resumes it.
+
+    Asks the database. The caller's template may have been read long ago, and nobody resumes what
+    is paused no more.
+    """
+    templates = MessageTemplate.objects.using(outbox.database().alias)
+    paused = templates.filter(pk=notification.template_id, paused_at__isnull=False)
+    if notification.paused_at or paused.exists():
         return None
     return notification.send_at or timezone.now()
 
@@ -95,7 +104,7 @@ def _with_own_data(
             continue
         data, wrong = own_data(target)
         if wrong and skip_invalid:
-            yield Row(target, reason="; ".join(str(problem) for problem in wrong))
+            yield Row(target, reason=as_reason(wrong))
         elif wrong:
             problems += wrong
         elif not problems:
@@ -129,21 +138,25 @@ def _set_based(users: Any) -> bool:
     ) and can_be_subquery(users, outbox.database().alias)
 
 
-def _insert_select(notification: Notification, users: QuerySet[Any], reason: str) -> None:
+def _insert_select(
+    notification: Notification, users: QuerySet[Any], reason: str
+) -> datetime | None:
     using = outbox.database().alias
+    due = due_at(notification)
     account = notification.template.account
     chosen = users.order_by().values("pk")
     bindings = OpenIDBinding.objects.using(using)
     if is_queryset_of(users, OpenIDBinding):
         chosen_bindings = bindings.filter(pk__in=chosen)
         elsewhere = chosen_bindings.exclude(account=account)
-        _copy(elsewhere, notification, _of_binding(notification, reason or OTHER_ACCOUNT))
+        _copy(elsewhere, notification, _of_binding(reason or OTHER_ACCOUNT, due))
     else:
         chosen_bindings = bindings.filter(user_id__in=chosen)
         bound = Exists(bindings.filter(account=account, user_id=OuterRef("pk")))
         unbound = get_user_model()._base_manager.using(using).filter(~bound, pk__in=chosen)
         _copy(unbound, notification, _skipped(F("pk"), reason or NOT_BOUND))
-    _copy(chosen_bindings.filter(account=account), notification, _of_binding(notification, reason))
+    _copy(chosen_bindings.filter(account=account), notification, _of_binding(reason, due))
+    return due
 
 
 def _copy(rows: QuerySet[Any], notification: Notification, columns: dict[str, Combinable]) -> None:
@@ -164,7 +177,7 @@ def _defaults() -> dict[str, Combinable]:
     return {field.name: Value(field.get_default()) for field in fields if field.has_default()}
 
 
-def _of_binding(notification: Notification, reason: str) -> dict[str, Combinable]:
+def _of_binding(reason: str, due: datetime | None) -> dict[str, Combinable]:
     """Columns of rows made from bindings: skipped for a reason, or else only non-followers are."""
     whom: dict[str, Combinable] = {"binding": F("pk"), "openid": F("openid")}
     if reason:
@@ -179,7 +192,6 @@ def _of_binding(notification: Notification, reason: str) -> dict[str, Combinable
         "status": if_following(Value(Status.PENDING.value), Value(Status.SKIPPED.value)),
         "errmsg": if_following(Value(""), Value(NOT_FOLLOWING)),
     }
-    due = due_at(notification)
     if due is not None:
         columns["due_at"] = if_following(Value(due, output_field=DateTimeField()))
     return columns

@@ -11,7 +11,6 @@ import threading
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.core.cache import caches
@@ -176,6 +175,7 @@ class _Batch:
         self._after = after
         self._limit = limit
         self._now = timezone.now()
+        self._written: list[tuple[Status, list[int]]] = []
         self.found = 0
         self.last_pk = 0
 
@@ -198,6 +198,9 @@ class _Batch:
             report.repeated = len(matches) - len(fresh)
             report.given_up += given_up
             report.waiting = len(receipts) - len(matches) - given_up
+        # Only now, when others have their turn: the site's receivers may take any time they like,
+        # or settle receipts themselves.
+        transaction.on_commit(self._tell, using=self._using, robust=True)
         return report
 
     def _unsettled(self) -> QuerySet[Receipt]:
@@ -256,13 +259,15 @@ class _Batch:
             receipt_at=Subquery(mine.values("event_at")),
             receipt_status=Subquery(mine.values("status")),
         )
-        transaction.on_commit(partial(_tell, status, pks), using=self._using, robust=True)
+        self._written.append((status, pks))
 
+    # -- telling ------------------------------------------------------------------------------
 
-def _tell(status: Status, pks: list[int]) -> None:
-    signal = message_delivered if status == Status.DELIVERED else message_failed
-    if not signal.has_listeners(SendLog):
-        return
-    logs = SendLog.objects.filter(pk__in=pks).order_by("pk")
-    for log in logs.select_related("notification__template", "user", "binding"):
-        signal.send_robust(SendLog, log=log)
+    def _tell(self) -> None:
+        for status, pks in self._written:
+            signal = message_delivered if status == Status.DELIVERED else message_failed
+            if not signal.has_listeners(SendLog):
+                continue
+            logs = SendLog.objects.using(self._using).filter(pk__in=pks).order_by("pk")
+            for log in logs.select_related("notification__template", "user", "binding"):
+                signal.send_robust(SendLog, log=log)

@@ -2,7 +2,7 @@
 
 Models know no network. What one row means stands in its docstring; the order in which rows are
 written is the business of ``services`` and ``delivery``. One module below imports another only
-where a row points to the other's.
+where a row points to the other's, and ``exact`` for a kind of column of our own.
 """
 
 from .bindings import (

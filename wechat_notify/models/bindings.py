@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..conf import DEFAULT_ACCOUNT
 from ..wechat.masking import mask_openid
+from .exact import ExactCharField
 
 ALIAS_LENGTH = 64
 OPENID_LENGTH = 64
@@ -41,8 +42,8 @@ class OpenIDBinding(models.Model):
         default=DEFAULT_ACCOUNT,
         help_text=_("The alias in the ACCOUNTS setting."),
     )
-    openid = models.CharField("openid", max_length=OPENID_LENGTH)
-    unionid = models.CharField("unionid", max_length=OPENID_LENGTH, blank=True, default="")
+    openid = ExactCharField("openid", max_length=OPENID_LENGTH)
+    unionid = ExactCharField("unionid", max_length=OPENID_LENGTH, blank=True, default="")
     subscribed = models.BooleanField(
         _("follows the account"),
         default=True,
@@ -93,7 +94,7 @@ class BindingChange(models.Model):
         UNSUBSCRIBED = "unsubscribed", _("unfollowed")
 
     account = models.CharField(_("account"), max_length=ALIAS_LENGTH)
-    openid = models.CharField("openid", max_length=OPENID_LENGTH)
+    openid = ExactCharField("openid", max_length=OPENID_LENGTH)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("user"),

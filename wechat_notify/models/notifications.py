@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .exact import ExactCharField
 from .templates import MessageTemplate
 
 
@@ -30,7 +31,7 @@ class Notification(models.Model):
     miniprogram = models.JSONField(_("mini program"), null=True, blank=True)
     # NULL where no key was given: every database lets NULLs repeat under a unique constraint,
     # while conditional constraints are silently left out on MariaDB and MySQL.
-    key = models.CharField(  # noqa: DJ001
+    key = ExactCharField(
         _("key"),
         max_length=200,
         null=True,

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..wechat.masking import mask_openid
 from .bindings import ALIAS_LENGTH, OPENID_LENGTH
+from .exact import ExactCharField
 from .sendlog import SendLog
 
 
@@ -16,7 +17,7 @@ class Receipt(models.Model):
     """
 
     account = models.CharField(_("account"), max_length=ALIAS_LENGTH)
-    openid = models.CharField("openid", max_length=OPENID_LENGTH)
+    openid = ExactCharField("openid", max_length=OPENID_LENGTH)
     msgid = models.BigIntegerField("msgid", help_text=_("0 where WeChat told none."))
     status = models.CharField(_("receipt"), max_length=64)
     event_at = models.DateTimeField(_("sent by WeChat at"))

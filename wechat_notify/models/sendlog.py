@@ -12,6 +12,7 @@ from ..wechat import fields as template_fields
 from ..wechat.errors import describe
 from ..wechat.masking import mask_openid
 from .bindings import ALIAS_LENGTH, OPENID_LENGTH, OpenIDBinding
+from .exact import ExactCharField
 from .notifications import Notification
 
 
@@ -83,7 +84,7 @@ class SendLog(models.Model):
         on_delete=models.SET_NULL,
         related_name="logs",
     )
-    openid = models.CharField("openid", max_length=OPENID_LENGTH, blank=True, default="")
+    openid = ExactCharField("openid", max_length=OPENID_LENGTH, blank=True, default="")
     data = models.JSONField(_("own data"), null=True, blank=True)
     status = models.CharField(
         _("status"), max_length=12, choices=Status.choices, default=Status.PENDING

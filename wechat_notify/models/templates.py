@@ -11,6 +11,7 @@ from ..types import MiniProgram
 from ..wechat import fields as template_fields
 from ..wechat import values
 from .bindings import ALIAS_LENGTH
+from .exact import ExactCharField
 
 
 class MessageTemplateQuerySet(models.QuerySet["MessageTemplate"]):
@@ -35,7 +36,7 @@ class MessageTemplate(models.Model):
         _("name"), max_length=100, db_index=False, help_text=_("The name used in code.")
     )
     # 43 characters in every sample seen; a column too short for it gave 40037 (WECHAT.md 2.1).
-    template_id = models.CharField(_("template ID"), max_length=128)
+    template_id = ExactCharField(_("template ID"), max_length=128)
     title = models.CharField(_("title"), max_length=200, blank=True, default="")
     content = models.TextField(
         _("content"), blank=True, default="", help_text=_("As in the console: 姓名:{{name1.DATA}}")

@@ -91,10 +91,15 @@ def check(field: Field, text: str) -> str | None:
 
     Only documented rules refuse. See ``warn()`` for what is merely likely or a pity.
     """
-    if _UNSENDABLE.search(text):
+    if not can_be_sent(text):
         return str(_BROKEN)
     rule = field.rule
     return rule.check(text) if rule is not None and rule.refuses else None
+
+
+def can_be_sent(text: str) -> bool:
+    """Whether a body can carry ``text``, and a database store it, whatever the field."""
+    return _UNSENDABLE.search(text) is None
 
 
 def warn(field: Field, text: str, *, approved: Collection[str] = ()) -> str | None:

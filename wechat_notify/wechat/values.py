@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from ..exceptions import Problem
 from . import fields as template_fields
 from .fields import NOT_SHOWN, Field
+from .text import CONTROL
 
 _NOT_A_MAPPING = _("must be a mapping of field names to values")
 _NOT_A_NAME = _("is no field name: letters, digits and _ only")
@@ -105,7 +106,9 @@ def normalise(
     In: ``{"thing1": value}`` or ``{"thing1": {"value": value, "color": "#173177"}}``. Out: the
     wire's ``{"thing1": {"value": text}}``, with a color only where one was given, in the
     template's order, and a problem for each field that is missing, unknown or breaks its rule.
-    The wire data is fit to send only if there are no problems. ``trim`` shortens a long ``thing``.
+    The wire data is fit to send only if there are no problems, and always fit to store: a text
+    that no database takes is left out. ``trim`` shortens a long ``thing``. Where no rule refuses
+    line breaks and other control characters, blanks stand for them.
 
     ``first`` and ``remark``, which WeChat no longer shows, may always be missing, and are dropped
     where the template does not have them. Without ``fields`` (a template whose content is not
@@ -172,4 +175,10 @@ def _take(
         text = template_fields.trim(field, text)
     if broken := template_fields.check(field, text):
         problems.append(Problem(field.name, broken, value))
-    wire[field.name] = {"value": text} if color is None else {"value": text, "color": str(color)}
+    elif field.name not in NOT_SHOWN and CONTROL.search(text):
+        # No rule refuses it here, and WeChat shows nothing that follows a line break.
+        text = CONTROL.sub(" ", text).strip()
+    if template_fields.can_be_sent(text):
+        wire[field.name] = (
+            {"value": text} if color is None else {"value": text, "color": str(color)}
+        )
