@@ -172,6 +172,18 @@ def test_what_wechat_decides_is_not_edited(template: MessageTemplate) -> None:
     assert (after.name, after.url) == ("renamed", "https://x.example")
 
 
+def test_a_name_is_used_once_on_an_account(template: MessageTemplate) -> None:
+    """Renaming to a name that is taken is refused in words; another account's is free."""
+    make_template("leave")
+    make_template("invoice", account="other")
+    client, address = browser(*CHANGE), page("messagetemplate", "change", template.pk)
+    refused = text(client.post(address, form(template, name="leave")))
+    assert "Another template of this account has this name." in refused
+    for name in ("order_paid", "invoice"):
+        assert client.post(address, form(template, name=name)).status_code == 302
+        assert MessageTemplate.objects.get(pk=template.pk).name == name
+
+
 def test_what_was_registered_by_hand_can_be_edited(template: MessageTemplate) -> None:
     """A template that no sync has seen has nobody else to correct its title."""
     values = form(template, title="other")

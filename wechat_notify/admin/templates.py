@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 
 from .. import services
 from ..models import MessageTemplate
-from .accounts import AccountChoicesMixin
+from .accounts import AccountChoicesMixin, NameOnAccountForm
 from .badges import badge
 from .compose.links import ComposeLinkMixin
 from .explanations import why_paused
@@ -25,8 +25,10 @@ from .syncing import SyncMixin
 from .verbs import Verb, VerbsMixin
 
 
-class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs only
+class TemplateForm(NameOnAccountForm):
     """``content_seen`` is offered only while the content is marked as changed on WeChat."""
+
+    name_taken = _("Another template of this account has this name.")
 
     content_seen = forms.BooleanField(
         label=_("I have looked at the changed content"),
