@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.cache import caches
 from django.utils import timezone
 
 from tests.admin_pages import SEE, browser, page, resend_form, text, told
 from tests.factories import ORDER, make_binding, make_template, make_user, openid
+from wechat_notify.admin import resending
 from wechat_notify.backends import locmem
 from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification, SendLog
@@ -102,6 +104,63 @@ def test_pressing_the_button_twice_resends_once(template: MessageTemplate) -> No
     assert SendLog.objects.filter(resend_of=log).count() == 1
     client.post(address, {"post": "yes", "once": client.get(address).context["once"]})
     assert SendLog.objects.filter(resend_of=log).count() == 2
+
+
+@pytest.mark.django_db
+def test_an_answer_that_failed_can_be_given_again(template: MessageTemplate) -> None:
+    """Nothing was sent, so the same page still counts once what stood in the way is gone."""
+    (log,) = failed(template)
+    client = browser(*SEE, "resend_sendlog")
+    address = page("sendlog", "resend", log.pk)
+    answer = {"post": "yes", "once": client.get(address).context["once"]}
+    MessageTemplate.objects.update(is_active=False)
+    assert "is not active" in told(client.post(address, answer, follow=True))
+    MessageTemplate.objects.update(is_active=True)
+    assert "1 message was resent" in told(client.post(address, answer, follow=True))
+    assert SendLog.objects.filter(resend_of=log).count() == 1
+
+
+@pytest.mark.django_db
+def test_a_second_press_that_another_process_answers(template: MessageTemplate) -> None:
+    """Each process may have a cache of its own: it is the database that remembers."""
+    (log,) = failed(template)
+    client = browser(*SEE, "resend_sendlog")
+    address = page("sendlog", "resend", log.pk)
+    answer = {"post": "yes", "once": client.get(address).context["once"]}
+    client.post(address, answer)
+    caches["default"].clear()
+    assert "Nothing was sent a second time" in told(client.post(address, answer, follow=True))
+    assert SendLog.objects.filter(resend_of=log).count() == 1
+
+
+@pytest.mark.django_db
+def test_two_presses_at_the_same_moment(
+    template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both find that nobody has answered yet, the notification's key is what counts."""
+    monkeypatch.setattr(resending, "_was_answered", lambda request: False)
+    (log,) = failed(template)
+    client = browser(*SEE, "resend_sendlog")
+    address = page("sendlog", "resend", log.pk)
+    answer = {"post": "yes", "once": client.get(address).context["once"]}
+    client.post(address, answer)
+    assert "Nothing was sent a second time" in told(client.post(address, answer, follow=True))
+    assert SendLog.objects.filter(resend_of=log).count() == 1
+
+
+@pytest.mark.django_db
+def test_what_a_first_press_resent_is_not_resent_by_the_second(template: MessageTemplate) -> None:
+    """A filter that chose the failed ones has those of the first press too, if they failed."""
+    (log,) = failed(template)
+    client = browser(*SEE, "resend_sendlog")
+    form = resend_form(log, select_across=1)
+    address = f"{CHANGELIST}?status__exact=failed"
+    asked = client.post(address, {**form, "index": 0})
+    answer = {**form, "post": "yes", "once": asked.context["once"]}
+    client.post(address, answer)
+    SendLog.objects.filter(resend_of=log).update(status="failed", due_at=None)
+    assert "Nothing was sent a second time" in told(client.post(address, answer, follow=True))
+    assert SendLog.objects.count() == 2
 
 
 @pytest.mark.django_db
