@@ -16,7 +16,7 @@ from ...delivery.placeholders import PersonalData, usable_names
 from ...models import MessageTemplate, Notification
 from ...types import MiniProgram
 from ...wechat.fields import NOT_SHOWN, Field
-from ..access import narrowed
+from ..access import allowed_accounts
 from ..previews import example_data, notification_card
 from .people import People
 
@@ -57,8 +57,10 @@ def carried(data: QueryDict, *more: str) -> list[tuple[str, str]]:
 
 
 def templates_for(site: AdminSite, request: HttpRequest) -> Any:
-    """The templates that this member of staff may send with, on accounts they may use."""
-    return narrowed(site, request, MessageTemplate.objects.active())
+    """The templates that this member of staff may send with: none of an account that they may not
+    use, or that is no longer in the settings."""
+    allowed = allowed_accounts(site, request)
+    return MessageTemplate.objects.active().filter(account__in=allowed)
 
 
 @dataclass(frozen=True)
