@@ -405,8 +405,10 @@ def test_unbinding_one(client, alice):
     """The named one; somebody else's is left alone."""
     mine, other = factories.make_binding(alice, 1), factories.make_binding(alice, 2)
     theirs = factories.make_binding(number=3)
-    client.post(url("unbind"), {"binding": theirs.pk})
-    client.post(url("unbind"), {"binding": "nonsense"})
+    for wrong in (theirs.pk, "nonsense"):
+        answer = client.post(url("unbind"), {"binding": wrong, "next": "/profile/"})
+        # Not on to where somebody wanted to be after it, as if it had been done.
+        assert answer["Location"] == url("bind", next_url="%2Fprofile%2F")
     assert OpenIDBinding.objects.count() == 3
     client.post(url("unbind"), {"binding": mine.pk})
     assert set(OpenIDBinding.objects.all()) == {other, theirs}

@@ -86,7 +86,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
 
     def get_fieldsets(self, request: HttpRequest, obj: SendLog | None = None) -> Any:
         times = ("due_at", "sent_at", "receipt_at")
-        numbers = ("account", "msgid", "answer", "rid", "attempts", *times)
+        numbers = ("account", "message_id", "answer", "rid", "attempts", *times)
         return (
             (None, {"fields": (self._who(request), "template_link", "notification_link")}),
             (_("What happened"), {"fields": ("state", "why", "timeline", "chain")}),
@@ -98,7 +98,8 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         self, request: HttpRequest, obj: SendLog | None = None
     ) -> tuple[str, ...]:
         links = ("template_link", "notification_link")
-        return (self._who(request), *links, "state", "why", "timeline", "chain", "card", "answer")
+        shown = ("state", "why", "timeline", "chain", "card", "message_id", "answer")
+        return (self._who(request), *links, *shown)
 
     def object_buttons(self, request: HttpRequest, obj: SendLog) -> list[Button]:
         allowed = self.has_resend_permission(request) and obj.status not in SendLog.OPEN
@@ -150,6 +151,11 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
     @admin.display(description=_("sent or due at"))
     def when(self, obj: SendLog) -> datetime | None:
         return obj.sent_at or obj.due_at
+
+    @admin.display(description="msgid")
+    def message_id(self, obj: SendLog) -> str:
+        """As WeChat gave it and the search takes it, without separators between thousands."""
+        return "-" if obj.msgid is None else str(obj.msgid)
 
     @admin.display(description="errcode")
     def answer(self, obj: SendLog) -> str:

@@ -235,8 +235,10 @@ class UnbindView(BindingPage):
         chosen = request.POST.get("binding", "")
         if not chosen:
             services.unbind(request.user, account=account)
-        else:
-            for binding in self.bindings:
-                if str(binding.pk) == chosen:
-                    services.unbind(request.user, binding.openid, account=account)
-        return redirect(self.next_url or self.link("bind"))
+            return redirect(self.next_url or self.link("bind"))
+        found = [binding for binding in self.bindings if str(binding.pk) == chosen]
+        for binding in found:
+            services.unbind(request.user, binding.openid, account=account)
+        # The binding page says what is still bound, where what was chosen is not there.
+        to_page = not found or not self.next_url
+        return redirect(self.link("bind", self.next_url) if to_page else self.next_url)

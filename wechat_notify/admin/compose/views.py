@@ -150,7 +150,7 @@ class ComposeMixin(AnswersMixin):
             step=3,
             review=review,
             message=form.message,
-            hidden=[*carried(request.POST), ("template", review.template.pk)],
+            hidden=[*carried(request.POST), ("template", str(review.template.pk))],
             nonce=new_nonce(),
             compose_url=compose_url(self.admin_site),
             quota_url=self.url("compose_quota"),
