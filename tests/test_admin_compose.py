@@ -511,6 +511,21 @@ def test_a_filter_that_fails_for_somebody(template: MessageTemplate) -> None:
     assert "filter cannot work" in answer["fields"]["thing1"]["error"]
 
 
+def test_a_filter_that_fails_for_nobody(template: MessageTemplate) -> None:
+    """It works for the one who gets the message; that it would not for an empty name is nothing."""
+    form = filled(
+        template,
+        person("alice", 1, first_name="爱丽丝"),
+        value_thing1="{{ user.first_name|default:3|first }}",
+        value_amount2="656887888.00元",
+    )
+    shown = text(review(composer(), form))
+    assert "爱</dd>" in shown
+    assert "金额: " in shown  # what is said about the other values is still said
+    send(composer(), form)
+    assert SendLog.objects.get().data["thing1"]["value"] == "爱"
+
+
 # -- ways in -----------------------------------------------------------------------------------
 
 

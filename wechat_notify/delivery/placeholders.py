@@ -220,6 +220,11 @@ class PersonalData:
         return list(self._personal)
 
     @property
+    def shared(self) -> dict[str, str]:
+        """The values that are the same for everybody, as they were typed."""
+        return {name: text for name, text in self._texts.items() if name not in self._personal}
+
+    @property
     def source(self) -> DataSource:
         """For ``notify()``: shared data where nobody gets anything of their own."""
         return self.for_person if self._personal else self._texts
