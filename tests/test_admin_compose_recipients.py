@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.urls import reverse
 
 from tests import factories
@@ -107,6 +108,17 @@ def test_pasted_lists(
         return
     send(composer(), filled(template, pasted=pasted))
     assert names() == sorted(expected)
+
+
+@pytest.mark.skipif(
+    connection.vendor == "mysql", reason="There a user name is the same in whatever case."
+)
+def test_pasted_names_that_differ_in_case_only(template: MessageTemplate, people: Any) -> None:
+    """They are two people; one whom nobody is called is unknown, and not taken for another."""
+    person("Alice", 9)
+    assert sent_to(template, pasted="Alice, alice") == ["Alice", "alice"]
+    response = review(composer(), filled(template, pasted="alice, ALICE"))
+    assert errors(response)["pasted"] == "1 is not known: ALICE"
 
 
 @pytest.mark.parametrize(
