@@ -25,6 +25,7 @@ from .filters import (
     BindingFilter,
     ErrcodeFilter,
     NotificationFilter,
+    ReasonFilter,
     TemplateFilter,
 )
 from .links import link, object_link
@@ -49,6 +50,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         ("notification__template", TemplateFilter),
         AccountFilter,
         ErrcodeFilter,
+        ReasonFilter,
         "notification__created_at",
     )
     list_select_related = ("user", "notification__template")
