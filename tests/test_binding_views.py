@@ -414,6 +414,18 @@ def test_unbinding_one(client, alice):
     assert set(OpenIDBinding.objects.all()) == {other, theirs}
 
 
+def test_unbinding_after_the_session_has_ended(client, alice):
+    """The login leads to the page with the button, which a GET can show."""
+    binding = factories.make_binding(alice)
+    client.logout()
+    answer = client.post(url("unbind"), {"binding": binding.pk, "next": "/profile/"})
+    query = dict(parse_qsl(urlsplit(answer["Location"]).query))
+    assert query == {"next": url("bind", next_url="%2Fprofile%2F")}
+    client.force_login(alice)
+    assert client.get(query["next"]).status_code == 200
+    assert OpenIDBinding.objects.exists()
+
+
 def test_unbinding_by_a_link_does_nothing(client, alice):
     """A GET changes nothing."""
     factories.make_binding(alice)
