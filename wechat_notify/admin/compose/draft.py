@@ -37,6 +37,7 @@ FIELDS = frozenset(
         "list_label",
         "list_query",
         "list_ids",
+        "saved_as",
         "when",
         "send_at",
         "expires_at",

@@ -99,7 +99,10 @@ class ComposeMixin(AnswersMixin):
         saved = RecipientFilter.objects.filter(pk__in=chosen)
         return templates.filter(account__in=saved.values("account"))
 
-    def _fill_in(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
+    def _fill_in(
+        self, request: HttpRequest, form: ComposeForm, *, is_saved: bool = False
+    ) -> HttpResponse:
+        """The form; with the name that was typed for the recipients, unless they are saved now."""
         composing, term = form.composing, request.POST.get("user_search", "").strip()
         account = composing.template.account
         found = composing.people.search(term, account)[:FOUND_USERS] if term else ()
@@ -116,6 +119,8 @@ class ComposeMixin(AnswersMixin):
             found=described(found, account),
             preview=preview(form),
             may_save=may_save(composing),
+            saved_as="" if is_saved else request.POST.get("saved_as", ""),
+            is_saving="_save_recipients" in request.POST and not is_saved,
             compose_url=compose_url(self.admin_site),
             preview_url=self.url("compose_preview"),
             users_url=self.url("compose_users"),
@@ -123,7 +128,7 @@ class ComposeMixin(AnswersMixin):
 
     def _save_recipients(self, request: HttpRequest, composing: Composing) -> HttpResponse:
         """Keep the recipients, whatever the rest of the message looks like, and go on with it."""
-        form = SavingForm(composing, request.POST)
+        form, is_new = SavingForm(composing, request.POST), False
         if form.is_valid():
             saved, is_new = form.save()
             if is_new:
@@ -138,7 +143,8 @@ class ComposeMixin(AnswersMixin):
         for problems in form.errors.values():
             for problem in problems:
                 self.message_user(request, _("Nothing was saved. %s") % problem, messages.ERROR)
-        return self._fill_in(request, ComposeForm.unchecked(composing, request.POST))
+        unchecked = ComposeForm.unchecked(composing, request.POST)
+        return self._fill_in(request, unchecked, is_saved=is_new)
 
     def _review(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
         review = Review(form.message)
