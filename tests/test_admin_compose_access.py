@@ -219,6 +219,16 @@ def test_a_site_without_notifications_in_its_admin(alice: Any) -> None:
     assert not user_admin.has_send_wechat_message_permission(request)
 
 
+def test_a_search_for_what_no_text_can_hold(template: MessageTemplate, alice: Any) -> None:
+    """PostgreSQL takes no NUL; nothing is searched for, and no page breaks."""
+    client, term = composer(), "ali\0"
+    form = {**filled(template, alice), "user_search": term}
+    assert "Nobody was found." not in text(client.post(address(), form)).partition("<aside")[2]
+    assert template.title in text(client.get(address(), {"q": term}))
+    given = {"template": template.pk, "q": term}
+    assert client.get(address("compose_users"), given).json() == {"results": []}
+
+
 # -- today's quota -------------------------------------------------------------------------------
 
 

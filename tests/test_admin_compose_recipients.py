@@ -328,6 +328,8 @@ def test_all_rows_that_lead_to_users(template: MessageTemplate, leaves: list[Lea
         {"list_label": "auth.user", "list_query": "nothing__exact=1"},
         {"list_label": "auth.user", "list_ids": "x,y"},
         {"list_label": "auth.user", "list_query": "groups__id__exact=x"},
+        {"list_label": "auth.user", "list_query": "q=a%00"},
+        {"list_label": "auth.user", "list_query": "username=a%00"},
         # Nobody finds out a password letter by letter from here either.
         {"list_label": "auth.user", "list_query": "password__startswith=p"},
         {"list_label": "auth.user", "list_query": "_to_field=password"},

@@ -73,6 +73,8 @@ class Selection:
     def rows(self, site: AdminSite, request: HttpRequest) -> QuerySet[Any]:
         """The rows themselves. Raises ``LookupError`` where this user has no such list."""
         model_admin = self._model_admin(site, request)
+        if "%00" in self.query:  # Nothing is called so, and PostgreSQL takes no NUL.
+            raise LookupError(self.query)
         asked = copy.copy(request)
         asked.GET = QueryDict(_without_page(self.query))
         try:

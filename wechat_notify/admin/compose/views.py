@@ -23,7 +23,7 @@ from .answers import AnswersMixin
 from .draft import Composing, carried, templates_for
 from .form import ComposeForm
 from .links import TITLE, compose_url
-from .people import described, may_compose
+from .people import described, may_compose, search_term
 from .preview import preview
 from .review import NAMED, Review
 from .saving import SavingForm, may_save
@@ -76,7 +76,7 @@ class ComposeMixin(AnswersMixin):
     def choose(self, request: HttpRequest, hidden: list[tuple[str, str]]) -> HttpResponse:
         """The templates to choose from. ``hidden``: what has been filled in so far, if anything."""
         given = request.POST if request.method == "POST" else request.GET
-        term = given.get("q", "").strip()
+        term = search_term(given, "q")
         return admin_page(
             self,
             request,
@@ -103,7 +103,7 @@ class ComposeMixin(AnswersMixin):
         self, request: HttpRequest, form: ComposeForm, *, is_saved: bool = False
     ) -> HttpResponse:
         """The form; with the name that was typed for the recipients, unless they are saved now."""
-        composing, term = form.composing, request.POST.get("user_search", "").strip()
+        composing, term = form.composing, search_term(request.POST, "user_search")
         account = composing.template.account
         found = composing.people.search(term, account)[:FOUND_USERS] if term else ()
         return admin_page(
