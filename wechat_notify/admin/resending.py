@@ -19,6 +19,7 @@ from ..exceptions import ConfigurationError, TemplateNotFound
 from ..models import MessageTemplate, Notification, SendLog, SendLogQuerySet
 from .badges import status_badge
 from .base import BaseAdmin, may_see_openids
+from .compose.people import SEND
 from .confirmation import Confirmation, ask, is_confirmed, once_token
 from .explanations import why_paused
 from .links import link, list_url, object_link
@@ -29,6 +30,8 @@ Status = SendLog.Status
 
 ALREADY = gettext_lazy("This was done already. Nothing was sent a second time.")
 RESEND = "wechat_notify.resend_sendlog"
+SEND_AGAIN = (RESEND, SEND)
+"""What it takes to resend: nobody who may not send may send again."""
 NAMED = 20
 LINKED = 5
 

@@ -32,7 +32,7 @@ from .links import link, object_link
 from .paging import CappedPaginator, EndlessChangeList
 from .people import WHO, about, who
 from .previews import log_card
-from .resending import RESEND, ResendMixin
+from .resending import SEND_AGAIN, ResendMixin
 from .rests import RestsMixin
 
 MOST_MSGID = 2**63
@@ -112,7 +112,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         """Asked by Django for the action, and by the page of one row."""
-        return request.user.has_perm(RESEND)
+        return request.user.has_perms(SEND_AGAIN)
 
     @list_action(_("Resend selected messages"), permission="resend")
     def resend(self, request: HttpRequest, queryset: SendLogQuerySet) -> HttpResponse:
@@ -124,7 +124,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         return [path("<path:object_id>/resend/", view, name=name), *super().get_urls()]
 
     def _resend_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        log = self.find(request, object_id, RESEND)
+        log = self.find(request, object_id, *SEND_AGAIN)
         only = SendLog.objects.filter(pk=log.pk)
         return self.resend_confirmed(request, only, back=self.url("change", log.pk))
 
