@@ -101,12 +101,15 @@ class Composing:
         return PersonalData(values, self.names)
 
     def card(self, values: dict[str, Any], url: str, miniprogram: MiniProgram | None) -> SafeString:
-        """The card as whoever gets these values sees it."""
+        """The card as whoever gets these values sees it.
+
+        As with ``notify()``, the template's mini program does not hide a link of the message's own.
+        """
         notification = Notification(
             template=self.template,
             data=values,
             url=url or self.template.url,
-            miniprogram=miniprogram or self.template.miniprogram,
+            miniprogram=miniprogram or (None if url else self.template.miniprogram),
         )
         return notification_card(notification)
 
