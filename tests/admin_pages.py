@@ -16,6 +16,7 @@ SEE = (
     "view_openidbinding",
     "view_recipientfilter",
 )
+RESEND = ("resend_sendlog", "send_notification")
 ACTION = "_selected_action"
 
 

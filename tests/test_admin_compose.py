@@ -502,6 +502,29 @@ def test_only_so_many_are_looked_at(
     assert "The values of the first 1 people were looked at." in text(review(composer(), form))
 
 
+@pytest.mark.parametrize(
+    ("given", "url", "is_program"),
+    [
+        ({}, "https://own.example/", True),
+        ({"url": "https://x.example/"}, "https://x.example/", False),
+        ({"miniprogram_appid": "wx0"}, "https://own.example/", True),
+        ({"url": "https://x.example/", "miniprogram_appid": "wx0"}, "https://x.example/", True),
+    ],
+    ids=["neither", "link", "mini program", "both"],
+)
+def test_where_the_card_leads(
+    template: MessageTemplate, given: dict[str, str], url: str, is_program: bool
+) -> None:
+    """Where the message says so; else as its template does, whose mini program hides no link."""
+    MessageTemplate.objects.update(url="https://own.example/", miniprogram_appid="wxown")
+    form = filled(template, person("alice", 1), **given)
+    client = composer()
+    preview = client.post(address("compose_preview"), form).json()["card"]
+    for card in (preview, text(review(client, form)).partition("wechat-part--preview")[2]):
+        assert f'href="{url}"' in card
+        assert ("小程序" in card) is is_program
+
+
 def test_a_filter_that_fails_for_somebody(template: MessageTemplate) -> None:
     """It is that person's problem, on the last page and in the preview."""
     form = filled(template, person("alice", 1), value_thing1="{{ user.date_joined|first }}")
@@ -509,6 +532,21 @@ def test_a_filter_that_fails_for_somebody(template: MessageTemplate) -> None:
     assert "a filter cannot work on this person" in text(review(client, form))
     answer = client.post(address("compose_preview"), form).json()
     assert "filter cannot work" in answer["fields"]["thing1"]["error"]
+
+
+def test_a_filter_that_fails_for_nobody(template: MessageTemplate) -> None:
+    """It works for the one who gets the message; that it would not for an empty name is nothing."""
+    form = filled(
+        template,
+        person("alice", 1, first_name="爱丽丝"),
+        value_thing1="{{ user.first_name|default:3|first }}",
+        value_amount2="656887888.00元",
+    )
+    shown = text(review(composer(), form))
+    assert "爱</dd>" in shown
+    assert "金额: " in shown  # what is said about the other values is still said
+    send(composer(), form)
+    assert SendLog.objects.get().data["thing1"]["value"] == "爱"
 
 
 # -- ways in -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from tests import factories
-from tests.admin_pages import ACTION, browser, text
+from tests.admin_pages import ACTION, browser, page, text
 from tests.compose_pages import CONTENT, address, composer, filled, person
 from tests.compose_site import UsersAdmin, site
 from tests.school.models import Leave
@@ -134,12 +134,29 @@ def test_another_account(alice: Any, ask: Ask) -> None:
 
 
 @pages
-def test_an_account_that_is_no_longer_configured(alice: Any, ask: Ask) -> None:
-    """Nothing can be sent with its templates; no page breaks over it."""
+@pytest.mark.parametrize("urls", ["tests.urls", "tests.compose_site"])
+def test_an_account_that_is_no_longer_configured(
+    alice: Any, ask: Ask, settings: Any, urls: str
+) -> None:
+    """Nothing can be sent with its templates; no page breaks over it, whatever a site allows."""
+    settings.ROOT_URLCONF = urls
     gone = factories.make_template(account="gone", title="没有了", content=CONTENT)
     response = ask(composer(), form_with_nonce(gone, alice))
     assert response.status_code in (200, 404)
+    assert "没有了" not in response.content.decode()
     assert nothing_happened()
+
+
+def test_no_way_in_from_a_template_of_such_an_account(
+    template: MessageTemplate, settings: Any
+) -> None:
+    """Its page is shown, because of its history, without the button."""
+    settings.ROOT_URLCONF = "tests.urls"
+    client = composer("view_messagetemplate")
+    shown = page("messagetemplate", "change", template.pk)
+    assert address() in text(client.get(shown))
+    MessageTemplate.objects.update(account="gone")
+    assert address() not in text(client.get(shown))
 
 
 def test_both_accounts_for_whoever_may_use_both(template: MessageTemplate) -> None:
@@ -200,6 +217,16 @@ def test_a_site_without_notifications_in_its_admin(alice: Any) -> None:
     request = composer().get(address()).wsgi_request
     user_admin: Any = site.get_model_admin(get_user_model())
     assert not user_admin.has_send_wechat_message_permission(request)
+
+
+def test_a_search_for_what_no_text_can_hold(template: MessageTemplate, alice: Any) -> None:
+    """PostgreSQL takes no NUL; nothing is searched for, and no page breaks."""
+    client, term = composer(), "ali\0"
+    form = {**filled(template, alice), "user_search": term}
+    assert "Nobody was found." not in text(client.post(address(), form)).partition("<aside")[2]
+    assert template.title in text(client.get(address(), {"q": term}))
+    given = {"template": template.pk, "q": term}
+    assert client.get(address("compose_users"), given).json() == {"results": []}
 
 
 # -- today's quota -------------------------------------------------------------------------------

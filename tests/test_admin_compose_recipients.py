@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.urls import reverse
 
 from tests import factories
@@ -107,6 +108,17 @@ def test_pasted_lists(
         return
     send(composer(), filled(template, pasted=pasted))
     assert names() == sorted(expected)
+
+
+@pytest.mark.skipif(
+    connection.vendor == "mysql", reason="There a user name is the same in whatever case."
+)
+def test_pasted_names_that_differ_in_case_only(template: MessageTemplate, people: Any) -> None:
+    """They are two people; one whom nobody is called is unknown, and not taken for another."""
+    person("Alice", 9)
+    assert sent_to(template, pasted="Alice, alice") == ["Alice", "alice"]
+    response = review(composer(), filled(template, pasted="alice, ALICE"))
+    assert errors(response)["pasted"] == "1 is not known: ALICE"
 
 
 @pytest.mark.parametrize(
@@ -316,6 +328,11 @@ def test_all_rows_that_lead_to_users(template: MessageTemplate, leaves: list[Lea
         {"list_label": "auth.user", "list_query": "nothing__exact=1"},
         {"list_label": "auth.user", "list_ids": "x,y"},
         {"list_label": "auth.user", "list_query": "groups__id__exact=x"},
+        {"list_label": "auth.user", "list_query": "q=a%00"},
+        {"list_label": "auth.user", "list_query": "username=a%00"},
+        # Nobody finds out a password letter by letter from here either.
+        {"list_label": "auth.user", "list_query": "password__startswith=p"},
+        {"list_label": "auth.user", "list_query": "_to_field=password"},
     ],
     ids=str,
 )
@@ -329,10 +346,13 @@ def test_a_list_that_cannot_be_read(
     assert not Notification.objects.exists()
 
 
-def test_a_filter_that_the_list_itself_refuses(template: MessageTemplate, people: Any) -> None:
-    """Nobody finds out a password letter by letter from here either."""
-    given = {"list_label": "auth.user", "list_query": "password__startswith=p"}
-    assert review(composer(), filled(template, **given)).status_code == 400
+@pytest.mark.parametrize("page", ["p=7", "all=", "e=1"])
+def test_the_page_of_a_list_is_not_kept(template: MessageTemplate, people: Any, page: str) -> None:
+    """What was chosen on its last page is still read, whole, when it has fewer pages."""
+    for number in range(20, 40):
+        person(f"parent{number}", number)
+    carried = {"list_label": "auth.user", "list_query": f"q=parent&{page}"}
+    assert len(sent_to(template, **carried)) == 20
 
 
 def test_a_list_that_is_taken_off_again(template: MessageTemplate, people: Any) -> None:

@@ -51,7 +51,58 @@ def test_causes_are_explained(template: MessageTemplate, address: str) -> None:
     SendLog.objects.update(status="failed", errcode=43004)
     shown = text(browser(*SEE).get(address))
     assert "The person does not follow the account." in shown
-    assert f"{page('sendlog')}?status__exact=failed&amp;error=43004" in shown
+    assert "status__exact=failed&amp;error=43004" in shown
+
+
+def test_each_number_leads_to_the_messages_behind_it(
+    template: MessageTemplate, address: str
+) -> None:
+    """To just these, of the thirty days alone, by cause and by template."""
+    notification = notify(make_bindings(8), template, ORDER)
+    logs = list(notification.logs.order_by("pk"))
+    for log, values in zip(
+        logs,
+        [
+            {"status": "failed", "errcode": 43004},
+            {"status": "failed", "errmsg": "nobody answered"},
+            {"status": "failed", "errmsg": "nobody answered", "errcode": 0},
+            {"status": "failed", "errmsg": "too slow"},
+            {"status": "skipped", "errmsg": "This user has not bound WeChat."},
+            {"status": "skipped"},
+            {"status": "undelivered", "receipt_status": "failed:user block", "errcode": 0},
+            {"status": "undelivered", "receipt_status": "failed: system failed", "errcode": 0},
+        ],
+        strict=True,
+    ):
+        SendLog.objects.filter(pk=log.pk).update(**values)
+    old = Notification.objects.create(template=template)
+    when = timezone.now() - timedelta(days=40)
+    Notification.objects.filter(pk=old.pk).update(created_at=when)
+    for log in logs:
+        log.refresh_from_db()
+        log.pk, log.notification = None, old
+        log.save(force_insert=True)
+    client = browser(*SEE)
+    shown = client.get(address).context
+    assert sorted(cause["count"] for cause in shown["causes"]) == [1, 1, 1, 1, 1, 1, 2]
+    for row in shown["causes"]:
+        assert client.get(row["url"]).context["cl"].result_count == row["count"]
+    (row,) = shown["templates"]
+    assert client.get(row["url"]).context["cl"].result_count == row["total"] == 8
+
+
+def test_a_reason_is_said_beside_the_list(template: MessageTemplate) -> None:
+    """Which one the list is narrowed to; what no reason can be finds nothing."""
+    notify(make_bindings(1), template, ORDER)
+    reason = "This user has not bound WeChat."
+    SendLog.objects.update(status="skipped", errmsg=reason)
+    client = browser(*SEE)
+    response = client.get(page("sendlog"), {"reason": reason})
+    assert f">{reason}</a>" in text(response)
+    assert response.context["cl"].result_count == 1
+    for nonsense in ("a\0b", ""):
+        response = client.get(page("sendlog"), {"reason": nonsense})
+        assert response.context["cl"].result_count == 0
 
 
 def test_what_is_at_rest_is_told(template: MessageTemplate, address: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from tests.admin_pages import SEE, browser, page, resend_form, text
+from tests.admin_pages import RESEND, SEE, browser, page, resend_form, text
 from tests.factories import ORDER, make_bindings
 from wechat_notify.admin.paging import AtLeast
 from wechat_notify.admin.sendlog import SendLogAdmin
@@ -32,7 +32,7 @@ def test_a_number_that_nobody_counted_to_its_end() -> None:
 
 def test_the_count_is_capped_and_says_so(notification: Notification) -> None:
     """On the page, and where all are to be selected."""
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     shown = text(client.get(LIST))
     assert "7+ send log" in shown
     assert "All 7+ selected" in shown
@@ -69,7 +69,7 @@ def test_older_ones_are_reached_from_the_last_page(notification: Notification) -
 def test_resending_all_means_all(notification: Notification) -> None:
     """What was not counted for the list is counted for the question, and resent."""
     notification.logs.update(status="failed", errcode=-1, due_at=None)
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     form = resend_form(notification.logs.first(), select_across=1)  # type: ignore[arg-type]
     assert "10 messages will be sent again." in text(client.post(LIST, form))
     client.post(LIST, {**form, "post": "yes"})

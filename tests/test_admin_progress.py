@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from tests.admin_pages import SEE, browser, page, text, told
+from tests.admin_pages import RESEND, SEE, browser, page, text, told
 from tests.factories import ORDER, make_bindings
 from wechat_notify.admin.charts import segments
 from wechat_notify.delivery.breaker import Breaker
@@ -36,7 +36,7 @@ def change(notification: Notification, count: int, **values: Any) -> list[int]:
 def ask(notification: Notification, **query: Any) -> dict[str, Any]:
     """What the page's script gets."""
     address = page("notification", "progress", notification.pk)
-    response = browser(*SEE, "resend_sendlog").get(address, query)
+    response = browser(*SEE, *RESEND).get(address, query)
     assert response["Content-Type"] == "application/json"
     assert "no-store" in response["Cache-Control"]
     answer: dict[str, Any] = response.json()
@@ -160,7 +160,7 @@ def test_only_what_can_be_resent_is_offered(notification: Notification) -> None:
     html = ask(notification)["html"]
     assert "Resend the 3 that can be resent" in html
     assert address in html
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     assert "3 messages will be sent again." in text(client.get(address))
     assert "3 messages were resent" in told(client.post(address, {"post": "yes"}, follow=True))
     again = SendLog.objects.filter(resend_of__isnull=False)
@@ -190,7 +190,7 @@ def test_a_look_costs_a_fixed_number_of_queries(
     """However many messages and causes there are."""
     for errcode in (43004, 43101, 47003, -1, 43117):
         change(notification, 1, status="failed", errcode=errcode, due_at=None)
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     with django_assert_max_num_queries(10):
         client.get(page("notification", "progress", notification.pk))
 

@@ -13,10 +13,12 @@ from tests import factories
 from tests.admin_pages import page, text, told
 from tests.compose_pages import (
     CONTENT,
+    VALUES,
     address,
     composer,
     errors,
     filled,
+    hidden_inputs,
     names,
     person,
     review,
@@ -70,6 +72,9 @@ def parents() -> str:
     return str(Group.objects.get(name="家长").pk)
 
 
+OPEN = '<details class="wechat-more" open><summary>Save these recipients'
+
+
 # -- saving --------------------------------------------------------------------------------------
 
 
@@ -87,6 +92,8 @@ def test_recipients_are_saved_while_composing(template: MessageTemplate, people:
     assert 'value="围巾"' in shown
     assert response.context["form"]["groups"].value() == [parents()]
     assert "errornote" not in shown
+    assert OPEN not in shown
+    assert 'name="saved_as" value=""' in shown
     assert LogEntry.objects.get().object_repr == "家长们"
 
 
@@ -102,11 +109,26 @@ def test_recipients_are_saved_while_composing(template: MessageTemplate, people:
 def test_what_cannot_be_saved(
     template: MessageTemplate, people: Any, name: str, chosen: dict[str, str], said: str
 ) -> None:
-    """The reason is told, and nothing is kept."""
-    answer = told(save(composer(*ALL), template, name, **chosen))
+    """The reason is told, nothing is kept, and the name can be corrected where it was typed."""
+    response = save(composer(*ALL), template, name, **chosen)
+    answer = told(response)
     assert "Nothing was saved." in answer
     assert said in answer
     assert not RecipientFilter.objects.exists()
+    assert OPEN in text(response)
+    assert f'name="saved_as" value="{name}"' in text(response)
+
+
+def test_a_name_is_kept_while_something_else_is_wrong(
+    template: MessageTemplate, people: Any
+) -> None:
+    """Or while another template is chosen, or the message looked at once more."""
+    form = {**filled(template, people["bob"], value_amount2="x"), "saved_as": "家长们"}
+    refused = review(composer(*ALL), form)
+    assert OPEN in text(refused)
+    assert 'name="saved_as" value="家长们"' in text(refused)
+    looked_at = review(composer(*ALL), {**form, **VALUES})
+    assert hidden_inputs(looked_at)["saved_as"] == ["家长们"]
 
 
 def test_a_name_is_never_taken_over(template: MessageTemplate, people: Any) -> None:
@@ -114,7 +136,9 @@ def test_a_name_is_never_taken_over(template: MessageTemplate, people: Any) -> N
     saved(everyone=True, account="other")
     client = composer(*ALL)
     assert "is saved" in told(save(client, template, everyone="on"))
-    assert "There is a “家长们” already." in told(save(client, template, groups=parents()))
+    taken = save(client, template, groups=parents())
+    assert "There is a “家长们” already." in told(taken)
+    assert 'name="saved_as" value="家长们"' in text(taken)
     assert RecipientFilter.objects.get(account="default").criteria == {"everyone": True}
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.cache import caches
 from django.utils import timezone
 
-from tests.admin_pages import SEE, browser, page, resend_form, text, told
+from tests.admin_pages import RESEND, SEE, browser, page, resend_form, text, told
 from tests.factories import ORDER, make_binding, make_template, make_user, openid
+from wechat_notify.admin import resending
 from wechat_notify.backends import locmem
 from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification, SendLog
@@ -32,7 +34,7 @@ def failed(template: MessageTemplate, *users: Any) -> list[SendLog]:
 def test_chosen_rows_are_resent_and_delivered() -> None:
     """New rows, linked by resend_of, made by the user who asked, and on their way at once."""
     logs = failed(make_template(), make_binding(number=1).user, make_binding(number=2).user)
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     response = client.post(CHANGELIST, resend_form(logs[0], post="yes"), follow=True)
     again = SendLog.objects.get(resend_of=logs[0])
     assert again.status == "sent"
@@ -50,7 +52,7 @@ def test_chosen_rows_are_resent_and_delivered() -> None:
 def test_one_row_is_resent_from_its_own_page() -> None:
     """The row's page has a button, it asks the same question, and the answer resends this row."""
     (log,) = failed(make_template())
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     address = page("sendlog", "resend", log.pk)
     assert address in text(client.get(page("sendlog", "change", log.pk)))
     assert "1 message will be sent again." in text(client.get(address))
@@ -63,7 +65,7 @@ def test_one_row_is_resent_from_its_own_page() -> None:
 def test_a_row_that_still_waits_has_no_button(template: MessageTemplate) -> None:
     """What has not been sent yet cannot be resent, and saying yes all the same does nothing."""
     log = notify(make_binding(), template, ORDER).logs.get()
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     address = page("sendlog", "resend", log.pk)
     assert address not in text(client.get(page("sendlog", "change", log.pk)))
     assert "There is nothing to resend" in text(client.get(address))
@@ -78,7 +80,7 @@ def test_all_filtered_rows_are_resent_across_pages(template: MessageTemplate) ->
     users = [make_binding(number=number).user for number in range(1, 106)]
     logs = failed(template, *users)
     SendLog.objects.filter(pk=logs[0].pk).update(status="delivered", errcode=0)
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     form = resend_form(*logs[5:], select_across=1)
     asked = text(client.post(f"{CHANGELIST}?status__exact=failed", {**form, "index": 0}))
     assert "104 messages will be sent again." in asked
@@ -93,7 +95,7 @@ def test_all_filtered_rows_are_resent_across_pages(template: MessageTemplate) ->
 def test_pressing_the_button_twice_resends_once(template: MessageTemplate) -> None:
     """The page's own token counts a single time; the page asked for again counts anew."""
     (log,) = failed(template)
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     address = page("sendlog", "resend", log.pk)
     token = client.get(address).context["once"]
     client.post(address, {"post": "yes", "once": token})
@@ -105,11 +107,68 @@ def test_pressing_the_button_twice_resends_once(template: MessageTemplate) -> No
 
 
 @pytest.mark.django_db
+def test_an_answer_that_failed_can_be_given_again(template: MessageTemplate) -> None:
+    """Nothing was sent, so the same page still counts once what stood in the way is gone."""
+    (log,) = failed(template)
+    client = browser(*SEE, *RESEND)
+    address = page("sendlog", "resend", log.pk)
+    answer = {"post": "yes", "once": client.get(address).context["once"]}
+    MessageTemplate.objects.update(is_active=False)
+    assert "is not active" in told(client.post(address, answer, follow=True))
+    MessageTemplate.objects.update(is_active=True)
+    assert "1 message was resent" in told(client.post(address, answer, follow=True))
+    assert SendLog.objects.filter(resend_of=log).count() == 1
+
+
+@pytest.mark.django_db
+def test_a_second_press_that_another_process_answers(template: MessageTemplate) -> None:
+    """Each process may have a cache of its own: it is the database that remembers."""
+    (log,) = failed(template)
+    client = browser(*SEE, *RESEND)
+    address = page("sendlog", "resend", log.pk)
+    answer = {"post": "yes", "once": client.get(address).context["once"]}
+    client.post(address, answer)
+    caches["default"].clear()
+    assert "Nothing was sent a second time" in told(client.post(address, answer, follow=True))
+    assert SendLog.objects.filter(resend_of=log).count() == 1
+
+
+@pytest.mark.django_db
+def test_two_presses_at_the_same_moment(
+    template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where both find that nobody has answered yet, the notification's key is what counts."""
+    monkeypatch.setattr(resending, "_was_answered", lambda request: False)
+    (log,) = failed(template)
+    client = browser(*SEE, *RESEND)
+    address = page("sendlog", "resend", log.pk)
+    answer = {"post": "yes", "once": client.get(address).context["once"]}
+    client.post(address, answer)
+    assert "Nothing was sent a second time" in told(client.post(address, answer, follow=True))
+    assert SendLog.objects.filter(resend_of=log).count() == 1
+
+
+@pytest.mark.django_db
+def test_what_a_first_press_resent_is_not_resent_by_the_second(template: MessageTemplate) -> None:
+    """A filter that chose the failed ones has those of the first press too, if they failed."""
+    (log,) = failed(template)
+    client = browser(*SEE, *RESEND)
+    form = resend_form(log, select_across=1)
+    address = f"{CHANGELIST}?status__exact=failed"
+    asked = client.post(address, {**form, "index": 0})
+    answer = {**form, "post": "yes", "once": asked.context["once"]}
+    client.post(address, answer)
+    SendLog.objects.filter(resend_of=log).update(status="failed", due_at=None)
+    assert "Nothing was sent a second time" in told(client.post(address, answer, follow=True))
+    assert SendLog.objects.count() == 2
+
+
+@pytest.mark.django_db
 def test_rows_of_several_notifications_become_several(template: MessageTemplate) -> None:
     """Each notification among the rows becomes a new one, and each new one is linked to."""
     binding = make_binding()
     logs = [failed(template, binding.user)[0] for _ in range(2)]
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     response = client.post(CHANGELIST, resend_form(*logs, post="yes"), follow=True)
     made = Notification.objects.filter(source="resend")
     assert [notification.logs.get().resend_of for notification in made.order_by("pk")] == logs
@@ -122,7 +181,7 @@ def test_very_many_notifications_are_linked_to_as_a_list(template: MessageTempla
     """Past a handful the message names the list of resent notifications instead of each."""
     binding = make_binding()
     logs = [failed(template, binding.user)[0] for _ in range(6)]
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     response = client.post(CHANGELIST, resend_form(*logs, post="yes"), follow=True)
     assert f"{page('notification')}?source__exact=resend" in told(response)
     assert client.get(f"{page('notification')}?source__exact=resend").status_code == 200
@@ -132,7 +191,7 @@ def test_very_many_notifications_are_linked_to_as_a_list(template: MessageTempla
 def test_a_template_that_was_switched_off_in_between(template: MessageTemplate) -> None:
     """Nothing is resent, nothing crashes, and the reason is told."""
     (log,) = failed(template)
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     MessageTemplate.objects.update(is_active=False)
     response = client.post(CHANGELIST, resend_form(log, post="yes"), follow=True)
     assert "is not active" in told(response)
@@ -146,7 +205,7 @@ def test_an_account_that_is_no_longer_configured(
     """An alias taken out of the settings is an obstacle on the page, and no crash afterwards."""
     (log,) = failed(template)
     configure(ACCOUNTS={})
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     assert "not active" in text(client.post(CHANGELIST, resend_form(log, index=0)))
     response = client.post(CHANGELIST, resend_form(log, post="yes"), follow=True)
     assert "No account" in told(response)
@@ -157,7 +216,7 @@ def test_an_account_that_is_no_longer_configured(
 
 def question(*logs: SendLog) -> str:
     """The page that asks, for somebody who may resend and not see whole openids."""
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     return text(client.post(CHANGELIST, resend_form(*logs, index=0)))
 
 
@@ -205,7 +264,7 @@ def test_a_user_who_has_bound_since_gets_the_message(template: MessageTemplate) 
     (log,) = failed(template, user)
     assert log.status == "skipped"
     bind(user, openid(7))
-    browser(*SEE, "resend_sendlog").post(CHANGELIST, resend_form(log, post="yes"))
+    browser(*SEE, *RESEND).post(CHANGELIST, resend_form(log, post="yes"))
     assert SendLog.objects.get(resend_of=log).openid == openid(7)
 
 
@@ -238,7 +297,7 @@ def test_the_question_masks_openids(template: MessageTemplate) -> None:
     shown = question(log)
     assert log.openid not in shown
     assert "user1" in shown
-    client = browser(*SEE, "resend_sendlog", "view_openid", name="trusted")
+    client = browser(*SEE, *RESEND, "view_openid", name="trusted")
     assert log.openid in text(client.post(CHANGELIST, resend_form(log, index=0)))
 
 
@@ -250,6 +309,6 @@ def test_names_are_escaped(template: MessageTemplate) -> None:
     MessageTemplate.objects.update(title="<img src=x onerror=alert(1)>")
     (log,) = failed(MessageTemplate.objects.get(), user)
     assert "<script>alert" not in question(log)
-    client = browser(*SEE, "resend_sendlog", name="other")
+    client = browser(*SEE, *RESEND, name="other")
     response = client.post(CHANGELIST, resend_form(log, post="yes"), follow=True)
     assert "<img src=x" not in text(response)

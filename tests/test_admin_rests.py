@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.utils import timezone
 
 from tests.admin_pages import SEE, browser, page, text, told
@@ -97,6 +99,23 @@ def test_trying_again_what_does_not_rest() -> None:
     client = browser(*SEE, "send_notification")
     response = client.post(page("sendlog", "try_again", "default"), {"post": "yes"}, follow=True)
     assert told(response) == "This account does not rest."
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"DISPATCHER": "nowhere.Dispatcher"}, {"default": {"BACKEND": "nowhere.Backend"}}]
+)
+def test_trying_again_where_the_settings_are_wrong(
+    configure: Callable[..., None], wrong: dict[str, Any]
+) -> None:
+    """What is wrong is told, and the account rests on."""
+    Breaker("default").trip(45009, "reach max api daily quota limit")
+    configure(**wrong)
+    client = browser(*SEE, "send_notification")
+    response = client.post(page("sendlog", "try_again", "default"), {"post": "yes"}, follow=True)
+    assert "nowhere." in told(response)
+    assert "no longer rests" not in told(response)
+    assert Breaker("default").rest() is not None
+    assert not LogEntry.objects.exists()
 
 
 def test_trying_again_an_account_that_is_not_configured() -> None:

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone, translation
 from pytest_django import DjangoAssertNumQueries
 
-from tests.admin_pages import SEE, browser, page, text
+from tests.admin_pages import RESEND, SEE, browser, page, text
 from tests.factories import ORDER, make_binding, make_bindings, make_template, make_user, openid
 from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification, SendLog
@@ -171,7 +171,7 @@ def test_the_list_asks_the_database_a_bounded_number_of_times(
     template: MessageTemplate, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     """A hundred rows cost as many queries as two, and one count is all the counting there is."""
-    client = browser("view_sendlog", "resend_sendlog")
+    client = browser("view_sendlog", *RESEND)
     notify(make_bindings(120), template, ORDER)
     with django_assert_max_num_queries(9) as captured:
         text(client.get(LIST))
@@ -301,7 +301,7 @@ def test_what_people_wrote_is_escaped(template: MessageTemplate) -> None:
 
 def test_pages_need_no_inline_script_or_style(log: SendLog) -> None:
     """What this app adds to a page works under a strict content security policy."""
-    client = browser(*SEE, "resend_sendlog")
+    client = browser(*SEE, *RESEND)
     for url in (
         page("sendlog", "change", log.pk),
         page("notification", "change", log.notification_id),

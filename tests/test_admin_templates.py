@@ -172,6 +172,39 @@ def test_what_wechat_decides_is_not_edited(template: MessageTemplate) -> None:
     assert (after.name, after.url) == ("renamed", "https://x.example")
 
 
+def test_a_name_is_used_once_on_an_account(template: MessageTemplate) -> None:
+    """Renaming to a name that is taken is refused in words; another account's is free."""
+    make_template("leave")
+    make_template("invoice", account="other")
+    client, address = browser(*CHANGE), page("messagetemplate", "change", template.pk)
+    refused = text(client.post(address, form(template, name="leave")))
+    assert "Another template of this account has this name." in refused
+    for name in ("order_paid", "invoice"):
+        assert client.post(address, form(template, name=name)).status_code == 302
+        assert MessageTemplate.objects.get(pk=template.pk).name == name
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"url": "javascript:alert(1)"}, "Must start with http:// or https://"),
+        ({"url": "http://["}, "Must start with http:// or https://"),
+        ({"url": "https://x.example/" + "y" * 2020}, "Is longer than 2048 characters"),
+        ({"miniprogram_pagepath": "pages/a"}, "A page needs the mini program it is in."),
+    ],
+    ids=["scheme", "no address", "too long", "page alone"],
+)
+def test_where_a_tap_leads_is_checked(
+    template: MessageTemplate, values: dict[str, str], said: str
+) -> None:
+    """A link that nothing can be sent with is refused where it is typed."""
+    client, address = browser(*CHANGE), page("messagetemplate", "change", template.pk)
+    assert said in text(client.post(address, form(template, **values)))
+    good = form(template, url="/orders/", miniprogram_appid="wx1", miniprogram_pagepath="pages/a")
+    assert client.post(address, good).status_code == 302
+    assert MessageTemplate.objects.get().url == "/orders/"
+
+
 def test_what_was_registered_by_hand_can_be_edited(template: MessageTemplate) -> None:
     """A template that no sync has seen has nobody else to correct its title."""
     values = form(template, title="other")

@@ -405,11 +405,25 @@ def test_unbinding_one(client, alice):
     """The named one; somebody else's is left alone."""
     mine, other = factories.make_binding(alice, 1), factories.make_binding(alice, 2)
     theirs = factories.make_binding(number=3)
-    client.post(url("unbind"), {"binding": theirs.pk})
-    client.post(url("unbind"), {"binding": "nonsense"})
+    for wrong in (theirs.pk, "nonsense"):
+        answer = client.post(url("unbind"), {"binding": wrong, "next": "/profile/"})
+        # Not on to where somebody wanted to be after it, as if it had been done.
+        assert answer["Location"] == url("bind", next_url="%2Fprofile%2F")
     assert OpenIDBinding.objects.count() == 3
     client.post(url("unbind"), {"binding": mine.pk})
     assert set(OpenIDBinding.objects.all()) == {other, theirs}
+
+
+def test_unbinding_after_the_session_has_ended(client, alice):
+    """The login leads to the page with the button, which a GET can show."""
+    binding = factories.make_binding(alice)
+    client.logout()
+    answer = client.post(url("unbind"), {"binding": binding.pk, "next": "/profile/"})
+    query = dict(parse_qsl(urlsplit(answer["Location"]).query))
+    assert query == {"next": url("bind", next_url="%2Fprofile%2F")}
+    client.force_login(alice)
+    assert client.get(query["next"]).status_code == 200
+    assert OpenIDBinding.objects.exists()
 
 
 def test_unbinding_by_a_link_does_nothing(client, alice):

@@ -8,7 +8,8 @@ import pytest
 
 from tests.factories import ORDER, make_binding, make_template
 from wechat_notify.backends import locmem
-from wechat_notify.delivery.content import NotShownWarning, absolute_url, link_problems, wire_data
+from wechat_notify.delivery.content import absolute_url, link_problems, wire_data
+from wechat_notify.exceptions import NotShownWarning
 from wechat_notify.models import MessageTemplate
 from wechat_notify.services import notify
 

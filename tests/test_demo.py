@@ -149,7 +149,11 @@ def test_a_request_goes_its_whole_way(demo: Demo) -> None:
     assert answer["url"] == li.site + path
 
     again = demo.browser("chen").submit("new/", path + "decide/", decision="reject")
-    assert again.status_code == 403
+    assert again.url == li.site + path
+    assert "This request has been decided already." in again.text
+    assert "rejected" not in again.text
+    own = li.submit("new/", path + "decide/", decision="reject")
+    assert own.status_code == 403
     assert len(demo.messages_to(LI)) == 1
 
 

@@ -1,11 +1,15 @@
 """What an error says to the person who meets it."""
 
+import importlib
+import inspect
 import pickle
+import pkgutil
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import translation
 
+import wechat_notify
 from wechat_notify import exceptions
 from wechat_notify.exceptions import (
     AccountNotConfigured,
@@ -78,11 +82,33 @@ def test_a_transport_error_knows_whether_it_left() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["TemplateNotFound", "BindingConflict", "InvalidData", "TransportError", "WeChatError"],
+    [
+        "TemplateNotFound",
+        "BindingConflict",
+        "InvalidData",
+        "PlaceholderError",
+        "TransportError",
+        "WeChatError",
+        "RefusedTokenError",
+    ],
 )
 def test_runtime_errors_have_one_base(name: str) -> None:
     """One except clause catches them all."""
     assert issubclass(getattr(exceptions, name), WeChatNotifyError)
+
+
+def test_every_exception_stands_in_one_place() -> None:
+    """A site need not know which module raises what it wants to catch."""
+    elsewhere = []
+    for found in pkgutil.walk_packages(wechat_notify.__path__, "wechat_notify."):
+        if found.name.startswith(("wechat_notify.sandbox", "wechat_notify.migrations")):
+            continue
+        module = importlib.import_module(found.name)
+        for name, value in inspect.getmembers(module, inspect.isclass):
+            own = value.__module__ == module.__name__ and not name.startswith("_")
+            if own and issubclass(value, Exception) and module is not exceptions:
+                elsewhere.append(f"{module.__name__}.{name}")
+    assert elsewhere == []
 
 
 def test_configuration_errors_are_djangos() -> None:

@@ -19,10 +19,16 @@ from wechat_notify.delivery.names import full_name
         ("", "Lovelace", "Lovelace"),
         ("Ada", "王", "王Ada"),
         ("", "", ""),
+        (None, "王", "王"),
+        ("Ada", None, "Ada"),
+        (None, None, ""),
     ],
 )
-def test_a_name_is_written_as_its_language_does(first: str, last: str, expected: str) -> None:
-    """The family name first and no blank where there is a Chinese character."""
+def test_a_name_is_written_as_its_language_does(
+    first: str | None, last: str | None, expected: str
+) -> None:
+    """The family name first and no blank where there is a Chinese character. A site's own model
+    may have NULL for either."""
     assert full_name(get_user_model()(first_name=first, last_name=last)) == expected
 
 
@@ -35,7 +41,12 @@ def test_a_sites_own_full_name_is_its_own_business() -> None:
         def get_full_name(self) -> str:
             return "小明同学"
 
+    class Unnamed(Nicknamed):
+        def get_full_name(self) -> Any:
+            return None
+
     assert full_name(Nicknamed()) == "小明同学"
+    assert full_name(Unnamed()) == ""
 
 
 def test_a_user_without_names_has_none() -> None:

@@ -173,6 +173,32 @@ def test_who_does_not_follow_is_known_not_to(visitor, wechat, code):
     assert not OpenIDBinding.objects.get().subscribed
 
 
+def test_what_wechat_says_counts_for_a_binding_that_was_there(visitor, wechat, code):
+    """One that a refused message marked is good again, and the other way round."""
+    binding = factories.make_binding(
+        visitor.user, openid=OPENID, subscribed=False, unreachable_errcode=43004
+    )
+    for follows in (True, False):
+        wechat.account.any_openid = follows
+        if not follows:
+            wechat.unfollow(OPENID)
+        assert complete(visitor, begin(visitor), code()).result is Result.BOUND
+        binding.refresh_from_db()
+        assert binding.subscribed is follows
+        assert binding.unreachable_errcode is None
+    changes = BindingChange.objects.order_by("pk").values_list("change", flat=True)
+    assert list(changes) == ["subscribed", "unsubscribed"]
+
+
+def test_what_wechat_says_counts_for_a_binding_that_moves(visitor, wechat, code, configure):
+    """It comes with its new owner's own news, and not with what was thought of it before."""
+    configure(BINDING_CONFLICT="move")
+    binding = factories.make_binding(openid=OPENID, subscribed=False)
+    assert complete(visitor, begin(visitor), code()).result is Result.BOUND
+    binding.refresh_from_db()
+    assert (binding.user, binding.subscribed) == (visitor.user, True)
+
+
 def test_a_look_up_that_fails_does_not_stop_the_binding(visitor, wechat, code):
     """Where WeChat cannot say who follows, the person is bound and taken for a follower."""
     wechat.fail(48001, path="/cgi-bin/user/info")

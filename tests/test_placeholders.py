@@ -11,11 +11,10 @@ from tests.factories import make_user
 from wechat_notify.delivery.placeholders import (
     PersonalData,
     PersonalText,
-    PlaceholderError,
     has_placeholders,
     usable_names,
 )
-from wechat_notify.exceptions import InvalidData
+from wechat_notify.exceptions import InvalidData, PlaceholderError
 from wechat_notify.wechat.values import to_text
 
 NAMES = usable_names()

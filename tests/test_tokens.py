@@ -18,12 +18,12 @@ from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 
 from tests.caches import OwnRedisCache
-from wechat_notify.exceptions import TokenError, TransportError
+from wechat_notify.exceptions import RefusedTokenError, TokenError, TransportError
 from wechat_notify.sandbox import samples
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.wechat import tokens
 from wechat_notify.wechat.errors import token_error
-from wechat_notify.wechat.tokens import RefusedTokenError, TokenStore
+from wechat_notify.wechat.tokens import TokenStore
 
 APP_ID = "wx0123456789abcdef"
 PREFIX = f"wechat_notify:token:stable:{APP_ID}"

@@ -12,9 +12,14 @@
       ├ BindingConflict               the openid belongs to somebody else
       ├ CallbackRefused               not from WeChat, touched on the way, or unreadable
       ├ InvalidData                   fix the values: all problems at once, by field
+      ├ PlaceholderError              fix the text: {{ … }} in it cannot be used
       ├ TransportError                no answer; ``maybe_sent``: WeChat may have got it
       └ WeChatError                   WeChat said no: errcode, errmsg, rid, cause, next_step
           └ TokenError                … at the token endpoint: nothing can be sent
+              └ RefusedTokenError     … at every other one: it refuses each token there is
+
+    UserWarning (Python's)
+      └ NotShownWarning               leave it out: WeChat takes it and shows it to nobody
 
 Misconfiguration stays outside ``WeChatNotifyError`` on purpose: a site that catches the app's
 errors around a send must not swallow a wrong deployment.
@@ -99,6 +104,10 @@ class InvalidData(WeChatNotifyError, ValueError):
         return by_field
 
 
+class PlaceholderError(WeChatNotifyError, ValueError):
+    """A text that cannot be used; the message says why, in the active language."""
+
+
 class TransportError(WeChatNotifyError):
     """No usable answer came back.
 
@@ -155,3 +164,11 @@ class TokenError(WeChatError):
     def __init__(self, errcode: int, errmsg: str = "", *, ip: str = "", **details: Any) -> None:
         self.ip = ip
         super().__init__(errcode, errmsg, **details)
+
+
+class RefusedTokenError(TokenError):
+    """Tokens are to be had, but the business endpoints refuse every one of them."""
+
+
+class NotShownWarning(UserWarning):
+    """Something in the data is accepted but WeChat no longer shows it."""

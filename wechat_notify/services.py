@@ -136,13 +136,16 @@ anotify = sync_to_async(notify)
 """``notify()`` for async code: ``await anotify(…)``, with the same arguments and result."""
 
 
-def resend(logs: SendLog | Iterable[SendLog], *, created_by: Any = None) -> QuerySet[SendLog]:
+def resend(
+    logs: SendLog | Iterable[SendLog], *, created_by: Any = None, token: str = ""
+) -> QuerySet[SendLog]:
     """Send these messages again, as new rows that point to the old ones by ``resend_of``.
 
     Any row that nothing will be sent for any more can be resent, an accepted or delivered one
     too: the person gets it a second time. Rows still waiting or being sent are left alone. A user
     who has bound WeChat since gets the message there. Each notification among the rows becomes a
-    new one, without expiry.
+    new one, without expiry. A second call with the same ``token`` sends none of them once more,
+    and returns what the first has made.
 
     Returns the new rows. Raises ``TemplateNotFound`` where a template is no longer active; then
     nothing is resent.
@@ -151,7 +154,15 @@ def resend(logs: SendLog | Iterable[SendLog], *, created_by: Any = None) -> Quer
     with transaction.atomic(using=database().alias):
         ids = set(chosen.order_by().values_list("notification_id", flat=True))
         olds = _notifications().filter(pk__in=ids).select_related("template").order_by("pk")
-        news = [_resend_as_new(old, chosen.filter(notification=old), created_by) for old in olds]
+        news = [
+            _resend_as_new(
+                old,
+                chosen.filter(notification=old),
+                created_by,
+                key=f"resend-{token}-{old.pk}" if token else None,
+            )
+            for old in olds
+        ]
     if news:
         _dispatch_on_commit(get_dispatcher(), *news)
     return _logs().filter(notification__in=news).order_by("pk")
@@ -347,17 +358,22 @@ def _final_rows(logs: SendLog | Iterable[SendLog]) -> QuerySet[SendLog]:
     return _logs().final().filter(pk__in=pks).order_by("pk")
 
 
-def _resend_as_new(old: Notification, logs: QuerySet[SendLog], created_by: Any) -> Notification:
+def _resend_as_new(
+    old: Notification, logs: QuerySet[SendLog], created_by: Any, *, key: str | None
+) -> Notification:
     template = _find_template(old.template, None)
     _ready_to_send(template.account)
-    new = Notification.objects.create(
+    new = Notification(
         template=template,
         data=old.data,
         url=old.url,
         miniprogram=old.miniprogram,
+        key=key,
         source=Notification.Source.RESEND,
         created_by=created_by,
     )
+    if winner := _save_once(new):
+        return winner
     _look_again_on_commit(new, enqueue.insert(new, _rows_again(old, logs)))
     return new
 

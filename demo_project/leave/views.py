@@ -64,8 +64,11 @@ class LeaveCreate(LoginRequiredMixin, UserPassesTestMixin, CreateView):
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     user = signed_in(request)
     leave = get_object_or_404(Leave.objects.visible_to(user).select_for_update(), pk=pk)
-    if not leave.may_be_decided_by(user):
+    if not leave.approvers().filter(pk=user.pk).exists():
         raise PermissionDenied
+    if not leave.is_pending:  # by a colleague who was quicker, or by the first of two taps
+        messages.warning(request, _("This request has been decided already."))
+        return redirect(leave)
     leave.decide(user, approve=request.POST.get("decision") == "approve")
     name = leave.applicant.get_full_name()
     messages.success(request, _("Decided. %(name)s is told in WeChat.") % {"name": name})

@@ -211,6 +211,20 @@ def test_a_time_is_picked_and_a_name_is_inserted(
     assert page.get_by_text("3 / 20").is_visible()
 
 
+@pytest.mark.parametrize("used", [".wechat-picker button", ".wechat-picker input"])
+def test_a_name_is_inserted_after_a_date_was_picked(
+    site: str, template: MessageTemplate, open_browser: Any, used: str
+) -> None:
+    """The picker's button, or the input behind it, had the focus; the text goes beside it."""
+    page = open_browser(DESKTOP)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    page.get_by_text("Something different for each recipient").click()
+    page.locator(used).evaluate("element => element.focus()")
+    page.get_by_role("button", name="First name").click()
+    assert page.get_by_label("时间", exact=True).input_value() == "{{ user.first_name }}"
+
+
 def test_a_time_to_send_is_asked_for_when_it_matters(
     site: str, template: MessageTemplate, open_browser: Any
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
 from django.db.models import Field
 from django.http import HttpRequest
 
@@ -44,6 +45,21 @@ def log_account_change(
         action_flag=CHANGE,
         change_message=message,
     )
+
+
+class NameOnAccountForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs only
+    """A form of rows whose name is used once on an account."""
+
+    name_taken: Any
+
+    def clean_name(self) -> str:
+        """On the page of a row its account is no input, so Django itself does not check this."""
+        name: str = self.cleaned_data["name"]
+        row = self.instance
+        same = type(row)._default_manager.filter(account=row.account, name=name)
+        if row.pk is not None and same.exclude(pk=row.pk).exists():
+            raise ValidationError(self.name_taken)
+        return name
 
 
 class AccountChoicesMixin(BaseAdmin):

@@ -123,4 +123,5 @@ class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
 
     @admin.display(description=_("messages"))
     def send_log(self, obj: OpenIDBinding) -> SafeString:
-        return link(list_url(self.admin_site, SendLog, binding=obj.pk), _("Send log"))
+        url = list_url(self.admin_site, SendLog, binding=obj.pk)
+        return link(url, _("Send log") if url else "-")

@@ -15,8 +15,9 @@ def cause_row(site: AdminSite, cause: Cause, **filters: Any) -> dict[str, Any]:
     """What ``causes.html`` shows; its link leads to the send log, narrowed by ``filters`` too."""
     why, next_step = cause_in_words(cause)
     filters["status__exact"] = str(cause.status)
-    if cause.errcode is not None:
-        filters["error"] = cause.errcode
+    filters["error"] = "no" if cause.errcode is None else cause.errcode
+    if cause.errcode is None or cause.status is SendLog.Status.UNDELIVERED:
+        filters["reason"] = cause.words
     return {
         "badge": status_badge(cause.status),
         "why": why,

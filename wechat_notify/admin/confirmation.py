@@ -9,15 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django import forms
-from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse
 
-from ..conf import settings
 from ..wechat.errors import Words
 from .base import BaseAdmin
 from .pages import admin_page
 
-REMEMBERED_SECONDS = 24 * 3600
 TOKEN_BYTES = 16
 
 
@@ -27,7 +24,8 @@ class Confirmation:
 
     ``facts`` are told, ``warnings`` stand out, ``items`` name the objects concerned. With an
     ``obstacle`` it cannot be done, and there is no button. ``hidden`` comes back with the answer.
-    ``once`` makes the answer count a single time, however often the button is pressed.
+    With ``once`` a token of its own comes back too, which makes the answer count a single time,
+    however often the button is pressed.
     """
 
     title: Words
@@ -66,13 +64,8 @@ def is_confirmed(request: HttpRequest) -> bool:
     return request.method == "POST" and request.POST.get("post") == "yes"
 
 
-def is_repeated(request: HttpRequest) -> bool:
-    """Whether the same page has been answered before: somebody pressed the button twice.
-
-    The first to ask is told no, and everybody after that yes.
-    """
+def once_token(request: HttpRequest) -> str:
+    """The answered page's own token, by which a second answer to it can be told; "" without one."""
     token = request.POST.get("once", "")
-    if len(token) != 2 * TOKEN_BYTES or not token.isalnum() or not token.isascii():
-        return False
-    key = f"wechat_notify:once:{token}"
-    return not caches[settings.CACHE].add(key, 1, REMEMBERED_SECONDS)
+    is_ours = len(token) == 2 * TOKEN_BYTES and token.isalnum() and token.isascii()
+    return token if is_ours else ""

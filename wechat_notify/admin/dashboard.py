@@ -65,7 +65,7 @@ class DashboardMixin(BaseAdmin):
             month=_badges(found.total),
             chart=_chart(found),
             templates=self._templates(found),
-            causes=[cause_row(self.admin_site, cause) for cause in why],
+            causes=[cause_row(self.admin_site, cause, **_recent()) for cause in why],
             rests=[rest for account in allowed if (rest := why_at_rest(account)) is not None],
             paused=[
                 (object_link(self.admin_site, row), why_paused(row))
@@ -100,7 +100,10 @@ class DashboardMixin(BaseAdmin):
                 "total": sum(counts.values()),
                 "segments": segments(counts, most),
                 "url": list_url(
-                    self.admin_site, SendLog, notification__template__id__exact=template.pk
+                    self.admin_site,
+                    SendLog,
+                    notification__template__id__exact=template.pk,
+                    **_recent(),
                 ),
             }
             for template, counts in shown
@@ -121,6 +124,11 @@ class DashboardMixin(BaseAdmin):
         accounts = allowed_accounts(self.admin_site, request)
         context = {"quotas": [_account_quota(account) for account in accounts]}
         return render_to_string("wechat_notify/admin/quota.html", context)
+
+
+def _recent() -> dict[str, str]:
+    """The send log's own filter for what is counted here."""
+    return {"notification__created_at__gte": since(DAYS).isoformat()}
 
 
 def _badges(counts: Counts) -> list[tuple[SafeString, int]]:

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..models import MessageTemplate, Notification, OpenIDBinding, SendLog
@@ -72,6 +73,28 @@ class ErrcodeFilter(admin.SimpleListFilter):
 def _is_errcode(value: Any) -> TypeGuard[str]:
     """Whether this is the number of an errcode that the column can hold."""
     return re.fullmatch(r"-?[0-9]{1,9}", str(value)) is not None
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    """By our own reason, or what the receipt said. There is nothing to choose from here: a cause
+    on other pages leads to its messages by it.
+    """
+
+    title = _("reason")
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        value = self.used_parameters.get(self.parameter_name)
+        return [] if value is None else [(value, gettext(value) if value else "-")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        words = self.value() or ""
+        if "\0" in words:  # PostgreSQL takes no such text
+            return queryset.none()
+        undelivered = Q(status=SendLog.Status.UNDELIVERED)
+        return queryset.filter(
+            (undelivered & Q(receipt_status=words)) | (~undelivered & Q(errmsg=words))
+        )
 
 
 class TemplateFilter(admin.RelatedFieldListFilter):

@@ -1,4 +1,8 @@
-"""Addresses of the app's own admin pages, for links from one to another."""
+"""Addresses of the app's own admin pages, for links from one to another.
+
+A site's own ``AdminSite`` may have only some of them: the address of one that it lacks is empty,
+and a link to it is plain text.
+"""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -13,20 +17,24 @@ from ..wechat.errors import Words
 
 
 def list_url(site: AdminSite, model: type[Model], **filters: Any) -> str:
-    """The list of ``model``, narrowed down by ``filters``."""
+    """The list of ``model``, narrowed down by ``filters``; "" where the site has none."""
+    if not site.is_registered(model):
+        return ""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"
     address = reverse(name, current_app=site.name)
     return f"{address}?{urlencode(filters)}" if filters else address
 
 
 def object_url(site: AdminSite, obj: Model) -> str:
-    """The page of one object."""
+    """The page of one object; "" where the site has none."""
+    if not site.is_registered(type(obj)):
+        return ""
     name = f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change"
     return reverse(name, args=[obj.pk], current_app=site.name)
 
 
 def link(url: str, text: Words | Model) -> SafeString:
-    return format_html('<a href="{}">{}</a>', url, text)
+    return format_html('<a href="{}">{}</a>', url, text) if url else format_html("{}", text)
 
 
 def object_link(site: AdminSite, obj: Model) -> SafeString:

@@ -27,7 +27,7 @@ from .charts import segments
 from .explanations import brakes
 from .export import SEE_LOG
 from .links import list_url
-from .resending import RESEND, ResendMixin
+from .resending import SEND_AGAIN, ResendMixin
 
 Status = SendLog.Status
 
@@ -171,7 +171,7 @@ class ProgressMixin(ResendMixin):
     def _panel(self, request: HttpRequest, progress: Progress) -> SafeString:
         notification = progress.notification
         logs = SendLog.objects.filter(notification=notification)
-        may_resend = request.user.has_perm(RESEND) and request.user.has_perm(SEE_LOG)
+        may_resend = request.user.has_perms([*SEND_AGAIN, SEE_LOG])
         found = causes(logs)
         again = resendable(logs).count() if any(cause.can_be_resent for cause in found) else 0
         context = {
@@ -197,7 +197,7 @@ class ProgressMixin(ResendMixin):
         return list_url(self.admin_site, SendLog, notification=notification.pk, **filters)
 
     def _resend_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        notification = self.find(request, object_id, RESEND, SEE_LOG)
+        notification = self.find(request, object_id, *SEND_AGAIN, SEE_LOG)
         logs = resendable(SendLog.objects.filter(notification=notification))
         back = self.url("change", notification.pk)
         return self.resend_confirmed(request, logs, back=back)

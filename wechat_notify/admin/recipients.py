@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.html import format_html
@@ -16,6 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from ..delivery.audience import Audience
 from ..models import RecipientFilter
+from .accounts import NameOnAccountForm
 from .base import BaseAdmin, Button, may_see_openids
 from .compose.criteria import audience
 from .compose.links import TITLE, can_compose_here, compose_url
@@ -40,15 +39,8 @@ class Meant:
     more: int
 
 
-class SavedForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs only
-    def clean_name(self) -> str:
-        """A name is used once on an account, which is no input here and so is not checked by
-        Django itself."""
-        name: str = self.cleaned_data["name"]
-        others = RecipientFilter.objects.filter(account=self.instance.account, name=name)
-        if others.exclude(pk=self.instance.pk).exists():
-            raise ValidationError(_("Other recipients are saved under this name."))
-        return name
+class SavedForm(NameOnAccountForm):
+    name_taken = gettext_lazy("Other recipients are saved under this name.")
 
 
 @admin.register(RecipientFilter)

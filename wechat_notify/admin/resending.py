@@ -7,10 +7,11 @@ from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from .. import services
 from ..conf import settings
@@ -18,7 +19,8 @@ from ..exceptions import ConfigurationError, TemplateNotFound
 from ..models import MessageTemplate, Notification, SendLog, SendLogQuerySet
 from .badges import status_badge
 from .base import BaseAdmin, may_see_openids
-from .confirmation import Confirmation, ask, is_confirmed, is_repeated
+from .compose.people import SEND
+from .confirmation import Confirmation, ask, is_confirmed, once_token
 from .explanations import why_paused
 from .links import link, list_url, object_link
 from .people import who
@@ -26,7 +28,10 @@ from .rests import why_at_rest
 
 Status = SendLog.Status
 
+ALREADY = gettext_lazy("This was done already. Nothing was sent a second time.")
 RESEND = "wechat_notify.resend_sendlog"
+SEND_AGAIN = (RESEND, SEND)
+"""What it takes to resend: nobody who may not send may send again."""
 NAMED = 20
 LINKED = 5
 
@@ -42,23 +47,25 @@ class ResendMixin(BaseAdmin):
             hidden = _selection(request)
             plan = ResendPlan(logs)
             return ask(self, request, plan.question(request, back=back, hidden=hidden))
-        if is_repeated(request):
-            already = _("This was done already. Nothing was sent a second time.")
-            self.message_user(request, already, messages.WARNING)
+        if _was_answered(request):
+            self.message_user(request, ALREADY, messages.WARNING)
         else:
             self._resend(request, logs)
         return HttpResponseRedirect(back)
 
     def _resend(self, request: HttpRequest, logs: SendLogQuerySet) -> None:
+        began = timezone.now()
         try:
-            rows = services.resend(logs, created_by=request.user)
+            rows = services.resend(logs, created_by=request.user, token=once_token(request))
         except (TemplateNotFound, ConfigurationError) as error:
             self.message_user(request, str(error), messages.ERROR)
             return
-        made = rows.order_by().values_list("notification_id", flat=True).distinct()
-        notifications = list(Notification.objects.filter(pk__in=made).order_by("pk"))
+        made = Notification.objects.filter(pk__in=rows.order_by().values("notification_id"))
+        # Not new: the same page was answered by somebody quicker.
+        notifications = list(made.filter(created_at__gte=began).order_by("pk"))
         if not notifications:
-            self.message_user(request, _("There was nothing to resend."), messages.WARNING)
+            nothing = ALREADY if made.exists() else _("There was nothing to resend.")
+            self.message_user(request, nothing, messages.WARNING)
             return
         for notification in notifications:
             self.log_addition(request, notification, _("Resent from the send log."))
@@ -74,6 +81,16 @@ class ResendMixin(BaseAdmin):
             return link(url, _("See the new notifications"))
         shown = [object_link(self.admin_site, notification) for notification in notifications]
         return format_html("{}" + ", {}" * (len(shown) - 1), *shown)
+
+
+def _was_answered(request: HttpRequest) -> bool:
+    """Whether this page has been answered before: somebody pressed the button twice.
+
+    What the first answer resent may be among the rows of the second, where a filter chose them.
+    """
+    token = once_token(request)
+    mine = Notification.objects.filter(created_by=request.user.pk)  # by an index
+    return bool(token) and mine.filter(key__startswith=f"resend-{token}-").exists()
 
 
 class ResendPlan:

@@ -12,6 +12,7 @@ from django.utils.formats import date_format, time_format
 from django.utils.translation import gettext as _
 
 from ..delivery.breaker import Breaker, Rest
+from ..exceptions import ConfigurationError
 from ..services import resume_account
 from ..wechat.errors import refused_ip
 from .access import allowed_accounts
@@ -99,12 +100,19 @@ class RestsMixin(BaseAdmin):
             return HttpResponseRedirect(back)
         if not is_confirmed(request):
             return ask(self, request, _question(rest, back))
-        resume_account(account)
+        self._end(request, account)
+        return HttpResponseRedirect(back)
+
+    def _end(self, request: HttpRequest, account: str) -> None:
+        try:
+            resume_account(account)
+        except ConfigurationError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return
         ended = _("Ended the rest of account %(account)s.") % {"account": account}
         log_account_change(self, request, account, ended)
         message = _("Account %(account)s no longer rests. Its messages go out with the next run.")
         self.message_user(request, message % {"account": account}, messages.SUCCESS)
-        return HttpResponseRedirect(back)
 
 
 def _question(rest: AccountRest, back: str) -> Confirmation:

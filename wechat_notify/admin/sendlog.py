@@ -25,13 +25,14 @@ from .filters import (
     BindingFilter,
     ErrcodeFilter,
     NotificationFilter,
+    ReasonFilter,
     TemplateFilter,
 )
 from .links import link, object_link
 from .paging import CappedPaginator, EndlessChangeList
 from .people import WHO, about, who
 from .previews import log_card
-from .resending import RESEND, ResendMixin
+from .resending import SEND_AGAIN, ResendMixin
 from .rests import RestsMixin
 
 MOST_MSGID = 2**63
@@ -49,6 +50,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         ("notification__template", TemplateFilter),
         AccountFilter,
         ErrcodeFilter,
+        ReasonFilter,
         "notification__created_at",
     )
     list_select_related = ("user", "notification__template")
@@ -86,7 +88,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
 
     def get_fieldsets(self, request: HttpRequest, obj: SendLog | None = None) -> Any:
         times = ("due_at", "sent_at", "receipt_at")
-        numbers = ("account", "msgid", "answer", "rid", "attempts", *times)
+        numbers = ("account", "message_id", "answer", "rid", "attempts", *times)
         return (
             (None, {"fields": (self._who(request), "template_link", "notification_link")}),
             (_("What happened"), {"fields": ("state", "why", "timeline", "chain")}),
@@ -98,7 +100,8 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         self, request: HttpRequest, obj: SendLog | None = None
     ) -> tuple[str, ...]:
         links = ("template_link", "notification_link")
-        return (self._who(request), *links, "state", "why", "timeline", "chain", "card", "answer")
+        shown = ("state", "why", "timeline", "chain", "card", "message_id", "answer")
+        return (self._who(request), *links, *shown)
 
     def object_buttons(self, request: HttpRequest, obj: SendLog) -> list[Button]:
         allowed = self.has_resend_permission(request) and obj.status not in SendLog.OPEN
@@ -109,7 +112,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
 
     def has_resend_permission(self, request: HttpRequest) -> bool:
         """Asked by Django for the action, and by the page of one row."""
-        return request.user.has_perm(RESEND)
+        return request.user.has_perms(SEND_AGAIN)
 
     @list_action(_("Resend selected messages"), permission="resend")
     def resend(self, request: HttpRequest, queryset: SendLogQuerySet) -> HttpResponse:
@@ -121,7 +124,7 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
         return [path("<path:object_id>/resend/", view, name=name), *super().get_urls()]
 
     def _resend_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        log = self.find(request, object_id, RESEND)
+        log = self.find(request, object_id, *SEND_AGAIN)
         only = SendLog.objects.filter(pk=log.pk)
         return self.resend_confirmed(request, only, back=self.url("change", log.pk))
 
@@ -150,6 +153,11 @@ class SendLogAdmin(DashboardMixin, RestsMixin, ResendMixin, DiagnosisMixin, Read
     @admin.display(description=_("sent or due at"))
     def when(self, obj: SendLog) -> datetime | None:
         return obj.sent_at or obj.due_at
+
+    @admin.display(description="msgid")
+    def message_id(self, obj: SendLog) -> str:
+        """As WeChat gave it and the search takes it, without separators between thousands."""
+        return "-" if obj.msgid is None else str(obj.msgid)
 
     @admin.display(description="errcode")
     def answer(self, obj: SendLog) -> str:

@@ -4,16 +4,19 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from .. import services
+from ..delivery.content import link_problems
 from ..models import MessageTemplate
-from .accounts import AccountChoicesMixin
+from .accounts import AccountChoicesMixin, NameOnAccountForm
 from .badges import badge
 from .compose.links import ComposeLinkMixin
 from .explanations import why_paused
@@ -25,14 +28,29 @@ from .syncing import SyncMixin
 from .verbs import Verb, VerbsMixin
 
 
-class TemplateForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs only
+class TemplateForm(NameOnAccountForm):
     """``content_seen`` is offered only while the content is marked as changed on WeChat."""
+
+    name_taken = _("Another template of this account has this name.")
 
     content_seen = forms.BooleanField(
         label=_("I have looked at the changed content"),
         required=False,
         help_text=_("Takes the mark off. The code that sends it may need other fields now."),
     )
+
+    def clean_url(self) -> str:
+        """With a bad one nothing could be sent that has no link of its own."""
+        url: str = self.cleaned_data["url"]
+        if problems := link_problems(url, None):
+            raise ValidationError([capfirst(problem.message) for problem in problems])
+        return url
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        if given.get("miniprogram_pagepath") and not given.get("miniprogram_appid"):
+            self.add_error("miniprogram_appid", _("A page needs the mini program it is in."))
+        return given
 
 
 def _resume(template: MessageTemplate) -> str:

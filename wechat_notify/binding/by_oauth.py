@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from ..backends.registry import get_backend
 from ..conf import settings
+from ..delivery.following import SOURCE_SYNC, note
 from ..exceptions import BindingConflict, InvalidData, TransportError, WeChatError
 from ..models import BindingRequest, OpenIDBinding
 from ..types import Follower
@@ -136,6 +137,15 @@ def _bind(visitor: Visitor, person: oauth.Authorization) -> Result:
     except InvalidData as error:
         logger.warning("Web authorisation on account %r failed: %s", visitor.account, error)
         return Result.FAILED
+    if follower is not None:
+        # bind() takes it for a new binding only, and one that was there may say otherwise.
+        note(
+            visitor.account,
+            [person.openid],
+            subscribed=follower.subscribed,
+            known_at=asked_at,
+            source=SOURCE_SYNC,
+        )
     return Result.BOUND
 
 

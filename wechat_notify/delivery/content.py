@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..conf import settings
-from ..exceptions import InvalidData, Problem
+from ..exceptions import InvalidData, NotShownWarning, Problem
 from ..models import MessageTemplate, Notification
 from ..types import MiniProgram
 from ..wechat.fields import NOT_SHOWN
@@ -29,10 +29,6 @@ _told: set[tuple[str, str]] = set()
 def forget_told() -> None:
     """Tell again what was told once; for tests."""
     _told.clear()
-
-
-class NotShownWarning(UserWarning):
-    """Something in the data is accepted but WeChat no longer shows it."""
 
 
 def wire_data(template: MessageTemplate, data: Any) -> tuple[dict[str, Any], list[Problem]]:

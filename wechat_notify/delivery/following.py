@@ -6,7 +6,6 @@ moment, and older news never overwrites newer.
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 
 from django.db import router, transaction
 from django.db.models import Q
@@ -53,7 +52,7 @@ def note(
         for binding in changed:
             for name, value in new.items():
                 setattr(binding, name, value)
-        transaction.on_commit(partial(_tell, changed, change), using=using, robust=True)
+        _tell_on_commit(changed, change, using)
     return changed
 
 
@@ -82,6 +81,9 @@ def _record(bindings: list[OpenIDBinding], change: str, source: str, using: str)
     )
 
 
-def _tell(bindings: list[OpenIDBinding], change: str) -> None:
-    for binding in bindings:
-        binding_changed.send_robust(OpenIDBinding, binding=binding, change=str(change))
+def _tell_on_commit(bindings: list[OpenIDBinding], change: str, using: str) -> None:
+    def tell() -> None:  # a partial has no name for Django to log when it fails
+        for binding in bindings:
+            binding_changed.send_robust(OpenIDBinding, binding=binding, change=str(change))
+
+    transaction.on_commit(tell, using=using, robust=True)

@@ -15,8 +15,9 @@ def full_name(user: Any) -> str:
     """
     own = getattr(user, "get_full_name", None)  # AbstractBaseUser has none
     if own is not None and not own.__module__.startswith(_DJANGOS_OWN):
-        return str(own())
-    first, last = getattr(user, "first_name", ""), getattr(user, "last_name", "")
+        return str(own() or "")
+    # A site's own user model may lack either, or have NULL there.
+    first, last = (getattr(user, name, None) or "" for name in ("first_name", "last_name"))
     if _HAN.search(first + last):
         return last + first
     return " ".join(part for part in (first, last) if part)

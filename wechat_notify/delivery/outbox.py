@@ -210,14 +210,15 @@ def free_parked(pks: Sequence[int]) -> int:
     """
     if not pks:
         return 0
-    using = database().alias
+    connection = database()
+    using, no_key = connection.alias, connection.features.has_select_for_no_key_update
     parked = SendLog.objects.using(using).waiting().filter(pk__in=pks, due_at__isnull=True)
     with transaction.atomic(using=using):
         held = (
             Notification.objects.using(using)
             .filter(pk__in=list(parked.values_list("notification_id", flat=True).distinct()))
             .select_related("template")
-            .select_for_update()
+            .select_for_update(no_key=no_key)
             .order_by("pk")
         )
         free = [

@@ -22,7 +22,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..exceptions import InvalidData, Problem
+from ..exceptions import InvalidData, PlaceholderError, Problem
 from ..types import DataSource
 from ..wechat.masking import mask_openid
 from .names import full_name
@@ -49,10 +49,6 @@ METHODS = {FULL_NAME: gettext_lazy("full name"), "get_short_name": gettext_lazy(
 
 _PLAIN = (str, int, float, decimal.Decimal, datetime.date, datetime.time)
 _OPENING = ("{{", "{%")
-
-
-class PlaceholderError(ValueError):
-    """A text that cannot be used; the message says why, in the active language."""
 
 
 class _SafeEngine(Engine):
@@ -218,6 +214,11 @@ class PersonalData:
     def personal_fields(self) -> list[str]:
         """The fields whose value differs from one recipient to another."""
         return list(self._personal)
+
+    @property
+    def shared(self) -> dict[str, str]:
+        """The values that are the same for everybody, as they were typed."""
+        return {name: text for name, text in self._texts.items() if name not in self._personal}
 
     @property
     def source(self) -> DataSource:

@@ -8,8 +8,9 @@ own before the app's, and the pages by templates of the same names.
 from typing import Any
 
 from django.contrib.auth.mixins import AccessMixin
+from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.crypto import get_random_string
@@ -231,12 +232,19 @@ class UnbindView(BindingPage):
 
     http_method_names = ["post"]
 
+    def handle_no_permission(self) -> HttpResponseRedirect:
+        # Nobody comes back from the login with a POST: the binding page has the button again.
+        page = page_link(self.request, "bind", self.kwargs["account"], self.next_url)
+        return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
+
     def post(self, request: HttpRequest, account: str) -> HttpResponse:
         chosen = request.POST.get("binding", "")
         if not chosen:
             services.unbind(request.user, account=account)
-        else:
-            for binding in self.bindings:
-                if str(binding.pk) == chosen:
-                    services.unbind(request.user, binding.openid, account=account)
-        return redirect(self.next_url or self.link("bind"))
+            return redirect(self.next_url or self.link("bind"))
+        found = [binding for binding in self.bindings if str(binding.pk) == chosen]
+        for binding in found:
+            services.unbind(request.user, binding.openid, account=account)
+        # The binding page says what is still bound, where what was chosen is not there.
+        to_page = not found or not self.next_url
+        return redirect(self.link("bind", self.next_url) if to_page else self.next_url)

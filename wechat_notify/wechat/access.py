@@ -11,7 +11,7 @@ from requests import PreparedRequest
 
 from ..exceptions import TokenError, TransportError
 from .errors import token_error, wechat_error
-from .tokens import RefusedTokenError, TokenStore
+from .tokens import TokenStore, refused_token_error
 from .transport import Transport
 
 # At the business endpoints these say that the token is stale (WECHAT.md 2.2).
@@ -109,7 +109,7 @@ class AccountAccess:
 
         answer = self.with_token(call)
         if answer.errcode in STALE_TOKEN:
-            raise RefusedTokenError
+            raise refused_token_error()
         if answer.errcode:
             errmsg = str(answer.fields.get("errmsg", ""))
             raise wechat_error(answer.errcode, errmsg, answer=answer.fields)

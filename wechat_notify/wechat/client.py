@@ -12,12 +12,11 @@ from typing import Any
 
 from requests import PreparedRequest
 
-from ..exceptions import TokenError, TransportError
+from ..exceptions import RefusedTokenError, TokenError, TransportError
 from ..types import Follower, Outcome, RemoteTemplate, SendResult, TemplateMessage
 from .access import AccountAccess, encoded, needed
 from .errors import request_id
 from .masking import redact
-from .tokens import RefusedTokenError
 
 SEND_PATH = "/cgi-bin/message/template/send"
 BATCHGET_LIMIT = 100

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.filebased import FileBasedCache
 
-from ..exceptions import TokenError, TransportError
+from ..exceptions import RefusedTokenError, TokenError, TransportError
 from .errors import Treatment, describe, token_error
 from .forks import renew_after_fork
 
@@ -55,17 +55,15 @@ FORCE_SPACING = 30
 REFUSED_TOKEN_ERRCODE = 40001
 
 
-class RefusedTokenError(TokenError):
-    """Tokens are to be had, but the business endpoints refuse every one of them."""
-
-    def __init__(self) -> None:
-        info = describe(REFUSED_TOKEN_ERRCODE)
-        super().__init__(
-            REFUSED_TOKEN_ERRCODE,
-            "every access token is refused",
-            cause=str(info.cause),
-            next_step=str(info.next_step),
-        )
+def refused_token_error() -> RefusedTokenError:
+    """With what is known of why every token is refused."""
+    info = describe(REFUSED_TOKEN_ERRCODE)
+    return RefusedTokenError(
+        REFUSED_TOKEN_ERRCODE,
+        "every access token is refused",
+        cause=str(info.cause),
+        next_step=str(info.next_step),
+    )
 
 
 class TokenStore:
@@ -128,7 +126,7 @@ class TokenStore:
         self._cache.set(self._key("refused"), refused, REFUSED_TOKEN_MEMORY)
         lately = [moment for moment in refused.values() if moment > self._clock() - DROP_WINDOW]
         if len(lately) > DROPS_ALLOWED:
-            self._share_failure(RefusedTokenError())
+            self._share_failure(refused_token_error())
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}:{name}"
@@ -215,7 +213,7 @@ class TokenStore:
         self._keep_lock(owner)
         token, expires_in = self._fetch_patiently(owner, force=True)
         if self._was_refused(token):
-            raise RefusedTokenError
+            raise refused_token_error()
         return token, expires_in
 
     def _was_refused(self, token: str) -> bool:
@@ -234,7 +232,7 @@ class TokenStore:
         ]
         too_soon = bool(forced) and now - forced[-1] < FORCE_SPACING
         if not self._stable or len(forced) >= FORCES_ALLOWED or too_soon:
-            raise RefusedTokenError
+            raise refused_token_error()
         self._cache.set(self._key("forced"), [*forced, now], FORCE_WINDOW)
 
     def _fetch_patiently(self, owner: str, *, force: bool) -> tuple[str, int]:
@@ -278,7 +276,7 @@ def _as_dict(error: TokenError | TransportError) -> dict[str, Any]:
 
 def _as_error(failure: dict[str, Any]) -> TokenError | TransportError:
     if failure["kind"] == "refused":
-        return RefusedTokenError()
+        return refused_token_error()
     if failure["kind"] == "token":
         return token_error(failure["errcode"], failure["errmsg"])
     return TransportError(failure["message"], maybe_sent=False, status=failure["status"])

@@ -9,7 +9,7 @@ from django.urls import URLPattern, path
 from ..base import BaseAdmin
 from .draft import Composing, templates_for
 from .form import ComposeForm
-from .people import described, may_compose
+from .people import described, may_compose, search_term
 from .preview import preview
 from .quota import quota_today
 
@@ -46,7 +46,7 @@ class AnswersMixin(BaseAdmin):
 
     def _users_view(self, request: HttpRequest) -> HttpResponse:
         composing = self._required(request, request.GET)
-        account, term = composing.template.account, request.GET.get("q", "").strip()
+        account, term = composing.template.account, search_term(request.GET, "q")
         found = composing.people.search(term, account)[:FOUND_USERS] if term else ()
         return JsonResponse({"results": described(found, account)})
 

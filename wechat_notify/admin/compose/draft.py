@@ -16,7 +16,7 @@ from ...delivery.placeholders import PersonalData, usable_names
 from ...models import MessageTemplate, Notification
 from ...types import MiniProgram
 from ...wechat.fields import NOT_SHOWN, Field
-from ..access import narrowed
+from ..access import allowed_accounts
 from ..previews import example_data, notification_card
 from .people import People
 
@@ -37,6 +37,7 @@ FIELDS = frozenset(
         "list_label",
         "list_query",
         "list_ids",
+        "saved_as",
         "when",
         "send_at",
         "expires_at",
@@ -57,8 +58,10 @@ def carried(data: QueryDict, *more: str) -> list[tuple[str, str]]:
 
 
 def templates_for(site: AdminSite, request: HttpRequest) -> Any:
-    """The templates that this member of staff may send with, on accounts they may use."""
-    return narrowed(site, request, MessageTemplate.objects.active())
+    """The templates that this member of staff may send with: none of an account that they may not
+    use, or that is no longer in the settings."""
+    allowed = allowed_accounts(site, request)
+    return MessageTemplate.objects.active().filter(account__in=allowed)
 
 
 @dataclass(frozen=True)
@@ -98,12 +101,15 @@ class Composing:
         return PersonalData(values, self.names)
 
     def card(self, values: dict[str, Any], url: str, miniprogram: MiniProgram | None) -> SafeString:
-        """The card as whoever gets these values sees it."""
+        """The card as whoever gets these values sees it.
+
+        As with ``notify()``, the template's mini program does not hide a link of the message's own.
+        """
         notification = Notification(
             template=self.template,
             data=values,
             url=url or self.template.url,
-            miniprogram=miniprogram or self.template.miniprogram,
+            miniprogram=miniprogram or (None if url else self.template.miniprogram),
         )
         return notification_card(notification)
 

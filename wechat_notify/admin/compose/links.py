@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from ...models import Notification
+from ..access import allowed_accounts
 from ..base import BaseAdmin, Button
 from .people import may_compose
 
@@ -29,6 +30,7 @@ class ComposeLinkMixin(BaseAdmin):
 
     def object_buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
         buttons = super().object_buttons(request, obj)
-        if not obj.is_active or not can_compose_here(self.admin_site, request):
+        usable = obj.is_active and obj.account in allowed_accounts(self.admin_site, request)
+        if not usable or not can_compose_here(self.admin_site, request):
             return buttons
         return [Button(TITLE, f"{compose_url(self.admin_site)}?template={obj.pk}"), *buttons]

@@ -8,8 +8,14 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin import AdminSite
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, PAGE_VAR
 from django.contrib.auth import get_user_model
-from django.core.exceptions import FieldError, ImproperlyConfigured, ValidationError
+from django.core.exceptions import (
+    FieldError,
+    ImproperlyConfigured,
+    SuspiciousOperation,
+    ValidationError,
+)
 from django.db.models import QuerySet
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
@@ -18,6 +24,13 @@ if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
 else:  # generic in its stubs only
     _ModelAdmin = admin.ModelAdmin
+
+
+# SuspiciousOperation: the list itself refuses the filter.
+UNREADABLE = (IncorrectLookupParameters, SuspiciousOperation, ValidationError, ValueError)
+
+# What is about the page that was shown, and not about the rows of the list.
+OF_THE_PAGE = (ALL_VAR, ERROR_FLAG, PAGE_VAR)
 
 
 class UserList(_ModelAdmin):
@@ -60,12 +73,14 @@ class Selection:
     def rows(self, site: AdminSite, request: HttpRequest) -> QuerySet[Any]:
         """The rows themselves. Raises ``LookupError`` where this user has no such list."""
         model_admin = self._model_admin(site, request)
+        if "%00" in self.query:  # Nothing is called so, and PostgreSQL takes no NUL.
+            raise LookupError(self.query)
         asked = copy.copy(request)
-        asked.GET = QueryDict(self.query)
+        asked.GET = QueryDict(_without_page(self.query))
         try:
             rows = model_admin.get_changelist_instance(asked).get_queryset(asked)
             return rows.filter(pk__in=self.ids) if self.ids else rows
-        except (IncorrectLookupParameters, ValidationError, ValueError) as error:
+        except UNREADABLE as error:
             raise LookupError(self.query) from error
 
     def users(self, site: AdminSite, request: HttpRequest) -> QuerySet[Any]:
@@ -95,3 +110,11 @@ class Selection:
         if not isinstance(model_admin, UserList) or not model_admin.has_view_permission(request):
             raise LookupError(self.label)
         return model_admin
+
+
+def _without_page(query: str) -> str:
+    """The query string of a list without its page, which may be gone by the time it is read."""
+    found = QueryDict(query, mutable=True)
+    for name in OF_THE_PAGE:
+        found.pop(name, None)
+    return found.urlencode()

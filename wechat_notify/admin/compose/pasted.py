@@ -59,11 +59,17 @@ def _look_up(
 
 
 def _take_usernames(entries: list[str], users: QuerySet[Any], result: Pasted) -> list[str]:
+    found = _by_username(entries, users)
+    result.users.update(found.values())
+    left = [entry for entry in entries if entry not in found]
+    # MariaDB and MySQL find a user name in whatever case. Elsewhere it is another person's.
+    same = {username.casefold() for username in _by_username(left, users)}
+    return [entry for entry in left if entry.casefold() not in same]
+
+
+def _by_username(entries: list[str], users: QuerySet[Any]) -> dict[str, Any]:
     name = get_user_model().USERNAME_FIELD
-    found = users.filter(**{f"{name}__in": entries}).values_list(name, "pk")
-    by_name = {username.casefold(): pk for username, pk in found}
-    result.users.update(by_name.values())
-    return [entry for entry in entries if entry.casefold() not in by_name]
+    return dict(users.filter(**{f"{name}__in": entries}).values_list(name, "pk"))
 
 
 def allowed_openids(openids: Iterable[str], users: QuerySet[Any], account: str) -> set[str]:

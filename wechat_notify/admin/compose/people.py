@@ -7,7 +7,7 @@ from django.contrib.admin import AdminSite
 from django.contrib.auth import get_user_model
 from django.db.models import CharField, Q, QuerySet, Value
 from django.db.models.functions import Concat
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
 from ...models import OpenIDBinding
@@ -59,6 +59,12 @@ class People:
             rows: QuerySet[Any] = searched
             return rows.order_by()
         return users.filter(**{f"{get_user_model().USERNAME_FIELD}__icontains": term})
+
+
+def search_term(given: QueryDict, name: str) -> str:
+    """What somebody searches for; "" for what no text can hold: PostgreSQL takes no NUL."""
+    term = given.get(name, "").strip()
+    return "" if "\0" in term else term
 
 
 def may_compose(site: AdminSite, request: HttpRequest) -> bool:

@@ -137,10 +137,9 @@ class Review:
 
     def _about_values(self) -> Iterator[str]:
         """What may go wrong with what everybody gets, though nothing of it is certain."""
-        personal = self.message.data.personal_fields
-        typed = self.message.data.for_person("")
-        for problem in warnings(self.template, typed, self.composing.learned):
-            if problem.field in self.fields and problem.field not in personal:
+        shared = self.message.data.shared
+        for problem in warnings(self.template, shared, self.composing.learned):
+            if problem.field in self.fields:
                 yield f"{self.fields[problem.field]}: {capfirst(problem.message)}"
 
     @cached_property

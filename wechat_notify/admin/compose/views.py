@@ -23,7 +23,7 @@ from .answers import AnswersMixin
 from .draft import Composing, carried, templates_for
 from .form import ComposeForm
 from .links import TITLE, compose_url
-from .people import described, may_compose
+from .people import described, may_compose, search_term
 from .preview import preview
 from .review import NAMED, Review
 from .saving import SavingForm, may_save
@@ -76,7 +76,7 @@ class ComposeMixin(AnswersMixin):
     def choose(self, request: HttpRequest, hidden: list[tuple[str, str]]) -> HttpResponse:
         """The templates to choose from. ``hidden``: what has been filled in so far, if anything."""
         given = request.POST if request.method == "POST" else request.GET
-        term = given.get("q", "").strip()
+        term = search_term(given, "q")
         return admin_page(
             self,
             request,
@@ -99,8 +99,11 @@ class ComposeMixin(AnswersMixin):
         saved = RecipientFilter.objects.filter(pk__in=chosen)
         return templates.filter(account__in=saved.values("account"))
 
-    def _fill_in(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
-        composing, term = form.composing, request.POST.get("user_search", "").strip()
+    def _fill_in(
+        self, request: HttpRequest, form: ComposeForm, *, is_saved: bool = False
+    ) -> HttpResponse:
+        """The form; with the name that was typed for the recipients, unless they are saved now."""
+        composing, term = form.composing, search_term(request.POST, "user_search")
         account = composing.template.account
         found = composing.people.search(term, account)[:FOUND_USERS] if term else ()
         return admin_page(
@@ -116,6 +119,8 @@ class ComposeMixin(AnswersMixin):
             found=described(found, account),
             preview=preview(form),
             may_save=may_save(composing),
+            saved_as="" if is_saved else request.POST.get("saved_as", ""),
+            is_saving="_save_recipients" in request.POST and not is_saved,
             compose_url=compose_url(self.admin_site),
             preview_url=self.url("compose_preview"),
             users_url=self.url("compose_users"),
@@ -123,7 +128,7 @@ class ComposeMixin(AnswersMixin):
 
     def _save_recipients(self, request: HttpRequest, composing: Composing) -> HttpResponse:
         """Keep the recipients, whatever the rest of the message looks like, and go on with it."""
-        form = SavingForm(composing, request.POST)
+        form, is_new = SavingForm(composing, request.POST), False
         if form.is_valid():
             saved, is_new = form.save()
             if is_new:
@@ -138,7 +143,8 @@ class ComposeMixin(AnswersMixin):
         for problems in form.errors.values():
             for problem in problems:
                 self.message_user(request, _("Nothing was saved. %s") % problem, messages.ERROR)
-        return self._fill_in(request, ComposeForm.unchecked(composing, request.POST))
+        unchecked = ComposeForm.unchecked(composing, request.POST)
+        return self._fill_in(request, unchecked, is_saved=is_new)
 
     def _review(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
         review = Review(form.message)
@@ -150,7 +156,7 @@ class ComposeMixin(AnswersMixin):
             step=3,
             review=review,
             message=form.message,
-            hidden=[*carried(request.POST), ("template", review.template.pk)],
+            hidden=[*carried(request.POST), ("template", str(review.template.pk))],
             nonce=new_nonce(),
             compose_url=compose_url(self.admin_site),
             quota_url=self.url("compose_quota"),

@@ -73,8 +73,10 @@
     const askLater = later(ask);
     form.addEventListener("input", askLater);
     form.addEventListener("change", askLater);
+    // The value that was worked on last, by its own input or by the picker beside it.
     form.addEventListener("focusin", function (event) {
-      if (event.target.closest("[data-wechat-value]")) focused = event.target;
+      const value = values.find((value) => value.row.contains(event.target));
+      if (value) focused = value.input;
     });
     form.querySelectorAll("[data-wechat-insert]").forEach(function (button) {
       button.addEventListener("click", function () {
@@ -141,7 +143,7 @@
       else input.removeAttribute("aria-invalid");
     }
 
-    return { name: row.dataset.wechatValue, input: input, say: say, count: count };
+    return { name: row.dataset.wechatValue, row: row, input: input, say: say, count: count };
   }
 
   // -- dates --------------------------------------------------------------------------------
