@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import pytest
+from django.contrib import admin
 
 from tests.factories import ORDER, make_binding, make_template
 from wechat_notify.backends import locmem
@@ -58,6 +59,9 @@ def sites(settings: Any, configure: Any) -> Any:
 
     yield models
     models.SITE_CACHE.clear()
+    # Its admin registered itself when it was installed, and would stay behind.
+    if admin.site.is_registered(models.Site):
+        admin.site.unregister(models.Site)
 
 
 def test_the_current_site_completes_a_link(sites: Any, settings: Any) -> None:

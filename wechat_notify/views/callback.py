@@ -101,6 +101,7 @@ class CallbackView(View):
 
 
 def _configured(alias: str) -> AccountConfig | None:
+    settings.require_time_zones()
     try:
         config = settings.account(alias)
     except AccountNotConfigured:
