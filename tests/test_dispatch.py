@@ -24,8 +24,8 @@ from wechat_notify.delivery.dispatch import (
     get_dispatcher,
 )
 from wechat_notify.exceptions import InvalidSettings
-from wechat_notify.models import Notification, SendLog
-from wechat_notify.services import cancel, notify, pause
+from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.services import cancel, notify, pause, resume_template
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -279,6 +279,24 @@ def test_inline_sends_up_to_its_limit_and_says_what_waits(
     send(8)
     assert statuses() == {"sent": 5, "pending": 3}
     assert "wechat_deliver" in caplog.text
+
+
+def test_inline_does_not_go_through_all_that_wait(
+    configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Thousands of notifications may be freed at once: past the limit, one line tells of them."""
+    configure(INLINE_LIMIT=1)
+    template = make_template()
+    MessageTemplate.objects.update(paused_at=timezone.now())
+    for number in range(5):
+        notify([openid(number)], template, ORDER)
+    caplog.clear()
+    resume_template(template)
+    assert statuses() == {"sent": 1, "pending": 4}
+    assert [record.getMessage() for record in caplog.records] == [
+        "The messages of 4 notifications wait for a worker (manage.py wechat_deliver, from cron or "
+        "with --watch)."
+    ]
 
 
 def test_inline_does_not_let_a_web_request_wait_for_rate(

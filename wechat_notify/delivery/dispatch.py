@@ -83,19 +83,19 @@ class InlineDispatcher(BaseDispatcher):
     def dispatch_all(self, notifications: Sequence[Notification]) -> None:
         left = settings.INLINE_LIMIT
         ends = None if left is None else time.monotonic() + INLINE_SECONDS
-        for notification in notifications:
+        for number, notification in enumerate(notifications):
             seconds = None if ends is None else max(0.0, ends - time.monotonic())
-            if left != 0 and seconds != 0:
-                report = deliver_within(
-                    seconds,
-                    account=notification.template.account,
-                    notification_id=notification.pk,
-                    limit=left,
-                )
-                left = None if left is None else max(0, left - report.handled)
-            moment = next_due(notification)
-            if moment is not None:
-                _tell_who_waits(notification, moment)
+            if left == 0 or seconds == 0:
+                _tell_who_wait(notifications[number:])
+                return
+            report = deliver_within(
+                seconds,
+                account=notification.template.account,
+                notification_id=notification.pk,
+                limit=left,
+            )
+            left = None if left is None else max(0, left - report.handled)
+            _tell_who_wait([notification])
 
 
 class QueueDispatcher(BaseDispatcher):
@@ -271,6 +271,20 @@ def _rest_ends(account: str, now: datetime) -> datetime:
 def _arguments(notification: Notification, **more: Any) -> dict[str, Any]:
     account = notification.template.account
     return {"account": account, "notification_id": notification.pk, **more}
+
+
+def _tell_who_wait(notifications: Sequence[Notification]) -> None:
+    """Log it where messages of these wait: one line, however many they are."""
+    if len(notifications) > 1:
+        logger.warning(
+            "The messages of %d notifications wait for a worker (manage.py wechat_deliver, from "
+            "cron or with --watch).",
+            len(notifications),
+        )
+        return
+    moment = next_due(notifications[0])
+    if moment is not None:
+        _tell_who_waits(notifications[0], moment)
 
 
 def _tell_who_waits(notification: Notification, moment: datetime) -> None:

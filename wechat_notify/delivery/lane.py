@@ -68,13 +68,15 @@ class Lane:
         """How many rows may be claimed now, rest and rate considered."""
         if time.monotonic() < self._blocked_until:
             return 0
-        if self.at_rest.is_set() and self._out:
+        resting = self.at_rest.is_set()
+        if resting and self._out:
             return 0  # they must not go out when the rest ends, but come back first
         allowed = self._breaker.allowance()
         if allowed == 0:
             self._rest()
             return 0
-        self.at_rest.clear()
+        if resting:  # and not what a thread has set since
+            self.at_rest.clear()
         if allowed is None:
             return self._rated(wanted)
         self._probing = True
