@@ -7,8 +7,9 @@ from itertools import islice
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Case, DateTimeField, Exists, F, OuterRef, QuerySet, Value, When
+from django.db.models import Case, DateTimeField, F, FilteredRelation, Q, QuerySet, Value, When
 from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from ..exceptions import InvalidData, Problem
@@ -145,17 +146,17 @@ def _insert_select(
     due = due_at(notification)
     account = notification.template.account
     chosen = users.order_by().values("pk")
-    bindings = OpenIDBinding.objects.using(using)
     if is_queryset_of(users, OpenIDBinding):
-        chosen_bindings = bindings.filter(pk__in=chosen)
-        elsewhere = chosen_bindings.exclude(account=account)
-        _copy(elsewhere, notification, _of_binding(reason or OTHER_ACCOUNT, due))
+        bindings = OpenIDBinding.objects.using(using).filter(pk__in=chosen)
+        here, elsewhere = bindings.filter(account=account), bindings.exclude(account=account)
+        _copy(here, notification, _columns("user_id", "", reason, due))
+        _copy(elsewhere, notification, _columns("user_id", "", reason or OTHER_ACCOUNT, due))
     else:
-        chosen_bindings = bindings.filter(user_id__in=chosen)
-        bound = Exists(bindings.filter(account=account, user_id=OuterRef("pk")))
-        unbound = get_user_model()._base_manager.using(using).filter(~bound, pk__in=chosen)
-        _copy(unbound, notification, _skipped(F("pk"), reason or NOT_BOUND))
-    _copy(chosen_bindings.filter(account=account), notification, _of_binding(reason, due))
+        # One pass over the people, each with all bindings there are, or with none.
+        on_account = Q(wechat_bindings__account=account)
+        people = get_user_model()._base_manager.using(using).filter(pk__in=chosen)
+        joined = people.annotate(bound=FilteredRelation("wechat_bindings", condition=on_account))
+        _copy(joined, notification, _columns("pk", "bound__", reason, due))
     return due
 
 
@@ -177,30 +178,29 @@ def _defaults() -> dict[str, Combinable]:
     return {field.name: Value(field.get_default()) for field in fields if field.has_default()}
 
 
-def _of_binding(reason: str, due: datetime | None) -> dict[str, Combinable]:
-    """Columns of rows made from bindings: skipped for a reason, or else only non-followers are."""
-    whom: dict[str, Combinable] = {"binding": F("pk"), "openid": F("openid")}
-    if reason:
-        return {**_skipped(F("user_id"), reason), **whom}
+def _columns(user: str, bound: str, reason: str, due: datetime | None) -> dict[str, Combinable]:
+    """Columns of one row for each person and binding: skipped for a reason, or because of it.
 
-    def if_following(yes: Any, no: Any = None) -> Case:
-        return Case(When(subscribed=True, then=yes), default=no)
-
+    ``user`` names the column with the person's key; ``bound`` is what leads to the binding's.
+    """
     columns: dict[str, Combinable] = {
-        **whom,
-        "user": F("user_id"),
-        "status": if_following(Value(Status.PENDING.value), Value(Status.SKIPPED.value)),
-        "errmsg": if_following(Value(""), Value(NOT_FOLLOWING)),
+        "user": F(user),
+        "binding": F(f"{bound}pk"),
+        "openid": Coalesce(F(f"{bound}openid"), Value("")),
     }
+    if reason:
+        errmsg = Value(reason[: outbox.ERRMSG_LENGTH])
+        return {**columns, "status": Value(Status.SKIPPED.value), "errmsg": errmsg}
+    follows, does_not = ({f"{bound}subscribed": answer} for answer in (True, False))
+    columns["status"] = Case(
+        When(**follows, then=Value(Status.PENDING.value)), default=Value(Status.SKIPPED.value)
+    )
+    columns["errmsg"] = Case(
+        When(**follows, then=Value("")),
+        When(**does_not, then=Value(NOT_FOLLOWING)),
+        default=Value(NOT_BOUND),
+    )
     if due is not None:
-        columns["due_at"] = if_following(Value(due, output_field=DateTimeField()))
+        moment = Value(due, output_field=DateTimeField())
+        columns["due_at"] = Case(When(**follows, then=moment), default=None)
     return columns
-
-
-def _skipped(user: Combinable, reason: str) -> dict[str, Combinable]:
-    return {
-        "user": user,
-        "openid": Value(""),
-        "status": Value(Status.SKIPPED.value),
-        "errmsg": Value(reason[: outbox.ERRMSG_LENGTH]),
-    }
