@@ -23,7 +23,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. Full: less than 20 minutes on two cores. Quick: less than 3."""
+    """How much is measured. Full: less than 25 minutes on two cores. Quick: less than 3."""
 
     runs: int = 3
     seconds: float = 4.0
