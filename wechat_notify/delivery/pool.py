@@ -78,9 +78,9 @@ class SenderPool(Generic[Item]):
         try:
             while (item := self._waiting.get()) is not None:
                 result = self._attempt(item)
+                self.finished.put(Done(item, result))
                 if result is not None and result.outcome is Outcome.NOT_SENT:
                     close_old_connections()  # a broken one would fail for every item to come
-                self.finished.put(Done(item, result))
         finally:
             connections.close_all()
 
