@@ -7,6 +7,7 @@ the wheel alone.
 import importlib
 import pkgutil
 import sys
+import time
 from pathlib import Path
 
 import django
@@ -18,7 +19,7 @@ from wechat_notify.sandbox import samples
 from wechat_notify.sandbox.server import Sandbox
 
 # Without the extra of the same name these have nothing to import from.
-NEEDS_AN_EXTRA = {"wechat_notify.tasks", "wechat_notify.delivery.django_task"}
+NEEDS_AN_EXTRA = {"wechat_notify.tasks", "wechat_notify.dispatchers.django_task"}
 
 
 def in_the_tree() -> list[str]:
@@ -33,6 +34,7 @@ def configure(wechat: Sandbox) -> None:
     settings.configure(
         SECRET_KEY="smoke",
         USE_TZ=True,
+        TIME_ZONE="Asia/Shanghai",
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "smoke.sqlite3"}},
         INSTALLED_APPS=[
             "django.contrib.admin",
@@ -41,6 +43,7 @@ def configure(wechat: Sandbox) -> None:
             "django.contrib.messages",
             "django.contrib.sessions",
             "wechat_notify",
+            "wechat_notify.rules",
         ],
         WECHAT_NOTIFY={"ACCOUNTS": {"default": account}},
     )
@@ -67,6 +70,11 @@ def send_one(wechat: Sandbox) -> dict[str, int]:
         "time4": "2026年11月23日 15:01",
     }
     notification = services.notify(samples.users()[0].openid, template, data)
+    # The default dispatcher's thread sends it.
+    ends = time.monotonic() + 30
+    while notification.logs.filter(status__in=models.SendLog.OPEN).exists():
+        assert time.monotonic() < ends, notification.counts
+        time.sleep(0.05)
     assert [message.openid for message in wechat.messages] == [samples.users()[0].openid]
     return {status: n for status, n in notification.counts.items() if n}
 

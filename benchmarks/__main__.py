@@ -17,13 +17,14 @@ from . import aims, api, databases, enqueue, machine, plot, processes, report, s
 from .aims import Results
 from .api import Api
 from .tasks import Task
+from .waiting import measurements
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. Full: less than 25 minutes on two cores. Quick: less than 3."""
+    """How much is measured. Full: less than 50 minutes on two cores. Quick: less than 6."""
 
     runs: int = 3
     seconds: float = 4.0
@@ -33,6 +34,7 @@ class Plan:
     streamed_most: int = 100_000
     crowds: tuple[int, ...] = (10_000, 1_000_000)
     crowd_seconds: float = 20.0
+    waiting: measurements.Plan = measurements.FULL
 
 
 QUICK = Plan(
@@ -44,6 +46,7 @@ QUICK = Plan(
     streamed_most=10_000,
     crowds=(10_000, 100_000),
     crowd_seconds=5.0,
+    waiting=measurements.QUICK,
 )
 
 
@@ -97,6 +100,11 @@ def _measure(plan: Plan, running: Api, sqlite: str, postgresql: str) -> Results:
             scale.measure(running, postgresql, recipients, plan.crowd_seconds)
             for recipients in plan.crowds
         ]
+    print("\nWhat people wait for", flush=True)
+    results.waiting = [
+        measurements.measure(running, name, databases.shared(url), plan.waiting)
+        for name, url in stores.items()
+    ]
     return results
 
 
@@ -104,9 +112,7 @@ def _write(results: Results, page: str, docs: Path) -> None:
     plot.draw(results.sending, docs / "images" / "benchmarks.svg")
     (docs / "benchmarks.md").write_text(page, encoding="utf-8")
     print()
-    for aim in aims.judge(results):
-        bound, figure = aim.shown
-        print(f"{'met    ' if aim.met else 'NOT MET'} {aim.text}: {figure} (aim {bound})")
+    aims.show([*aims.judge(results), *aims.judge_waiting(results.waiting)])
 
 
 main()

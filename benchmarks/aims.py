@@ -1,5 +1,6 @@
 """What the project aims at, and whether this run has met it."""
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -7,6 +8,8 @@ from . import enqueue, sending
 from .enqueue import Written
 from .scale import Crowd
 from .sending import Cell, Figures
+from .waiting import measurements
+from .waiting.measurements import Waiting
 from .wire import PLAIN
 
 # What WeChat's answers are taken to cost: the aims are meant for it.
@@ -22,6 +25,7 @@ class Results:
     written: list[Written] = field(default_factory=list)
     checking_us: float = 0.0
     crowds: list[Crowd] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,46 @@ def judge(results: Results) -> list[Aim]:
         *_memory(results.written, results.crowds),
         *_claims(results.crowds),
     ]
+
+
+def judge_waiting(found: Sequence[Waiting]) -> list[Aim]:
+    """The aims of what people wait for."""
+    return [aim for one in found for aim in _waiting(one)]
+
+
+def _waiting(found: Waiting) -> Iterator[Aim]:
+    default = measurements.BACKGROUND
+    for when, added in (("answers", found.answered), ("never answers", found.never)):
+        text = f"notify() in a request, over the writes themselves, WeChat {when}"
+        yield Aim(f"{text} ({found.database})", added[default].ms, 2, " ms", most=True)
+    many, one = found.many[default], found.answered[default]
+    text = f"Commit of {measurements.MANY} notify() calls, over that of one ({found.database})"
+    yield Aim(text, many.commit_ms / one.commit_ms, 2, " ×", most=True)
+    text = f"Statements of notify() for one person ({found.database})"
+    yield Aim(f"{text}, inside", one.inside, 5, most=True)
+    yield Aim(f"{text}, after the commit", one.after, 0, most=True)
+    for way, delays in found.arrivals_ms.items():
+        # PostgreSQL can wake a worker; elsewhere it looks once a second.
+        bound = 1_000 if way == measurements.WORKER and found.database == "SQLite" else 100
+        text = f"From commit to WeChat, {way} ({found.database})"
+        yield Aim(text, statistics.median(delays), bound, " ms", most=True)
+    yield from _pages(found)
+    if found.idle is not None:
+        statements, seconds = found.idle
+        text = f"Statements of an idle site ({found.database})"
+        yield Aim(text, statements / seconds * 60, 1, " a minute", most=True)
+
+
+def _pages(found: Waiting) -> Iterator[Aim]:
+    served = found.served
+    if served is None:
+        return
+    for page, quiet, busy in (
+        ("that write", served.without, served.without_busy),
+        ("that notify", served.tells, served.tells_busy),
+    ):
+        text = f"p99 of pages {page}, while a crowd is sent to ({found.database})"
+        yield Aim(text, busy.p99, round(max(1.5 * quiet.p99, quiet.p99 + 20), 1), " ms", most=True)
 
 
 def _throughput(found: Mapping[Cell, Sequence[Figures]]) -> Iterator[Aim]:
@@ -102,6 +146,10 @@ def _enqueue(found: Sequence[Written]) -> Iterator[Aim]:
         if ratio is not None:
             text = f"notify() for {ENQUEUED:,}, over the bare INSERT … SELECT ({database})"
             yield Aim(text, ratio, 1.2, " ×", most=True)
+        ratio = enqueue.ratio(found, database, ENQUEUED, enqueue.OPENIDS, enqueue.BULK)
+        if ratio is not None:
+            text = f"notify() for {ENQUEUED:,} openids, over a plain bulk_create ({database})"
+            yield Aim(text, ratio, 3, " ×", most=True)
 
 
 def _memory(found: Sequence[Written], crowds: Sequence[Crowd]) -> Iterator[Aim]:
@@ -122,3 +170,10 @@ def _claims(crowds: Sequence[Crowd]) -> Iterator[Aim]:
             f"A claim among {crowds[-1].recipients:,} rows, over one among {crowds[0].recipients:,}"
         )
         yield Aim(text, growth, 2, " ×", most=True)
+
+
+def show(judged: Sequence[Aim]) -> None:
+    """Print them."""
+    for aim in judged:
+        bound, figure = aim.shown
+        print(f"{'met    ' if aim.met else 'NOT MET'} {aim.text}: {figure} (aim {bound})")

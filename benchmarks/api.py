@@ -40,10 +40,15 @@ class Api:
         """Of each message, and of each new connection as ``wire`` has it."""
         self._ask(f"/latency?ms={milliseconds}&opening={wire.opening * milliseconds}")
 
-    def take_counts(self) -> dict[str, int]:
-        """messages, tokens and connections since the last call."""
-        counts: dict[str, int] = self._ask("/counts")
+    def take_counts(self) -> dict[str, Any]:
+        """messages, tokens and connections since the last call, and when the last message came."""
+        counts: dict[str, Any] = self._ask("/counts")
         return counts
+
+    def arrivals(self) -> dict[str, float]:
+        """When the messages to openids that begin with oUrgent came, by CLOCK_MONOTONIC."""
+        arrived: dict[str, float] = self._ask("/arrivals")
+        return arrived
 
     def _ask(self, path: str) -> Any:
         with urllib.request.urlopen(self.plain + path, timeout=10) as answer:  # noqa: S310

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -20,6 +21,14 @@ NAME = "wechat_notify_bench"
 def sqlite(folder: Path) -> str:
     """The URL of a SQLite file with Django's defaults: a rollback journal, full synchronisation."""
     return f"sqlite:///{folder}/benchmark.sqlite3"
+
+
+def shared(url: str) -> str:
+    """The same database for processes and threads that write side by side.
+
+    On SQLite a transaction that reads before it writes fails otherwise when another one commits.
+    """
+    return f"{url}?transaction_mode=IMMEDIATE&timeout=20" if url.startswith("sqlite") else url
 
 
 @contextmanager
@@ -48,11 +57,17 @@ def postgresql(name: str = NAME) -> Iterator[str]:
             connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+def _widest() -> str:
+    """The dispatcher whose settings install most apps."""
+    return "tasks" if find_spec("django_tasks_db") else "worker"
+
+
 def populate(database: str, people: int) -> None:
     """Migrate an empty database and fill it with so many people and one template."""
     subprocess.run(
         [sys.executable, "-m", "django", "migrate", "--verbosity", "0"],
-        env=processes.environment(database, None),
+        # With the tables of Django's Tasks, if they can be installed.
+        env=processes.environment(database, None, dispatcher=_widest()),
         check=True,
     )
     processes.run_one(Task("population", database=database, recipients=people))

@@ -1,4 +1,4 @@
-"""Writing the rows: ``notify()`` against the bare INSERT … SELECT of the same rows."""
+"""Writing the rows: ``notify()`` against the bare INSERT … SELECT and a plain bulk_create."""
 
 import statistics
 from collections.abc import Sequence
@@ -9,15 +9,18 @@ from .tasks import Task
 
 BARE = "bare"
 QUERYSET = "queryset"
-STREAMED = ("openids", "function")
+BULK = "bulk_create"
+OPENIDS = "openids"
+STREAMED = (BULK, OPENIDS, "function")
 # A run of so many rows is long enough to be its own median.
-ONCE_FROM = {BARE: 1_000_000, QUERYSET: 1_000_000, "openids": 100_000, "function": 100_000}
+ONCE_FROM = {BARE: 1_000_000, QUERYSET: 1_000_000, **dict.fromkeys(STREAMED, 100_000)}
 RUNS = 3
 
 LABELS = {
     BARE: "bare INSERT … SELECT",
     QUERYSET: "notify(QuerySet of users, shared data)",
-    "openids": "notify(generator of openids, shared data)",
+    BULK: "plain bulk_create of openids",
+    OPENIDS: "notify(generator of openids, shared data)",
     "function": "notify(QuerySet of users, function of the user)",
 }
 
@@ -73,16 +76,22 @@ def measure(name: str, database: str, sizes: Sequence[int], streamed_most: int) 
     return found
 
 
-def ratio(found: Sequence[Written], database: str, recipients: int) -> float | None:
-    """``notify()``'s time as a multiple of the bare statement's that was run beside it."""
+def ratio(
+    found: Sequence[Written],
+    database: str,
+    recipients: int,
+    way: str = QUERYSET,
+    over: str = BARE,
+) -> float | None:
+    """The time of one way as a multiple of the time of another that was run beside it."""
     runs = {
         one.way: one.runs
         for one in found
         if one.database == database and one.recipients == recipients
     }
-    if not {BARE, QUERYSET} <= runs.keys():
+    if not {way, over} <= runs.keys():
         return None
-    return statistics.median(a / b for a, b in zip(runs[QUERYSET], runs[BARE], strict=True))
+    return statistics.median(a / b for a, b in zip(runs[way], runs[over], strict=True))
 
 
 def memory_growth(found: Sequence[Written], database: str) -> float | None:

@@ -1,5 +1,6 @@
 """docs/benchmarks.md from a run's results."""
 
+import statistics
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 
@@ -7,6 +8,9 @@ from . import aims, enqueue, scale
 from .aims import Results
 from .sending import BLOG, Cell, Figures, median, ratios
 from .tasks import WIDTH
+from .waiting import measurements, served
+from .waiting.measurements import Waiting
+from .waiting.served import Served
 
 HEAD = """\
 # Benchmarks
@@ -55,7 +59,22 @@ the same rows for the same users into the same table with the same indexes, in o
 
 HOW_SCALE = """\
 One `notify()` to everybody, then two workers send to the fake API at no latency, for a bounded
-sample. Claims and memory are given for the four quarters of the sample.
+sample. Claims and memory are given for the four quarters of the sample. A claim is timed with all
+its statements, those by which it finds out whose turn it is among them.
+"""
+
+WAITING = "## What people wait for\n"
+HOW_WAITING = f"""\
+One message for one person, written in a transaction of its own. *Writes alone* looks up template
+and binding and creates the two rows with Django's ORM; what a way adds is measured in turn with
+that, in the same process. *A bare thread* does these writes and starts a thread that calls
+`requests.post`; it keeps no record of what became of the message. WeChat answers after
+{measurements.ANSWERS_MS} ms, or accepts the connection and never answers.
+
+Pages: gunicorn, one process with eight threads, requests at a steady rate, each counted from the
+moment it was due. The crowd are {served.CROWD:,} messages at {served.WECHAT_MS} ms each, sent
+by the same process. On SQLite with `"transaction_mode": "IMMEDIATE"`, as a site with more than one
+writer needs it. Celery stands here if `CELERY_BROKER_URL` names a broker.
 """
 
 
@@ -80,8 +99,56 @@ def render(results: Results, machine: Iterable[tuple[str, str]], seconds: float,
         *_crowds(results.crowds),
         "## Checking the data\n",
         f"`normalise` of the message's five fields: {results.checking_us:.1f} µs of CPU.\n",
+        waiting_section(results.waiting),
     ]
     return "\n".join(parts)
+
+
+def waiting_section(found: Sequence[Waiting]) -> str:
+    """What people wait for, with its aims."""
+    parts = [WAITING, HOW_WAITING]
+    rows = [
+        (aim.text, *aim.shown, "met" if aim.met else "**not met**")
+        for aim in aims.judge_waiting(found)
+    ]
+    parts.append(_table(("", "aim", "figure", ""), rows, numbers=True))
+    for one in found:
+        parts.append(f"### {one.database}: in the request\n")
+        head = ("", "writes alone, ms", "added, ms", "added, never answers, ms")
+        many = f"{measurements.MANY} in one transaction, commit, ms"
+        parts.append(_table((*head, "statements", many), _requests(one), numbers=True))
+        parts.append(f"### {one.database}: from commit to WeChat\n")
+        rows = [
+            (way, f"{statistics.median(delays):.0f}", f"{max(delays):.0f}")
+            for way, delays in one.arrivals_ms.items()
+        ]
+        parts.append(_table(("", "median, ms", "worst, ms"), rows, numbers=True))
+        if one.served is not None:
+            parts.append(f"### {one.database}: pages, {one.served.rate} a second\n")
+            parts.append(_table(("", "p50, ms", "p99, ms"), _pages(one.served), numbers=True))
+    return "\n".join(parts)
+
+
+def _requests(found: Waiting) -> Iterable[Sequence[str]]:
+    for way, added in found.answered.items():
+        yield (
+            way,
+            f"{added.bare_ms:.1f}",
+            f"{added.ms:.1f}",
+            f"{found.never[way].ms:.1f}",
+            f"{added.inside} + {added.after}",
+            f"{found.many[way].commit_ms:.1f}",
+        )
+
+
+def _pages(served: Served) -> Iterable[Sequence[str]]:
+    for text, figures in (
+        ("pages that write the same rows themselves", served.without),
+        ("pages that notify", served.tells),
+        ("pages that write, while a crowd is sent to", served.without_busy),
+        ("pages that notify, while a crowd is sent to", served.tells_busy),
+    ):
+        yield text, f"{figures.p50:.1f}", f"{figures.p99:.1f}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> str:

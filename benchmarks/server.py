@@ -3,7 +3,9 @@
 It answers a token request at once and any message after the latency set, as HTTP/1.1 with
 keep-alive, on one plain and one TLS port of the loopback address, which it prints. A new connection
 is let wait for as long as was set, as if its handshakes crossed a network. Its other paths belong
-to the benchmark: ``/latency?ms=20&opening=40`` and ``/counts``, which also sets them to zero.
+to the benchmark: ``/latency?ms=20&opening=40``, ``/counts``, which also sets them to zero, and
+``/arrivals``: when messages to openids that begin with oUrgent came; ``/moments``: when each has
+come since then. Both by CLOCK_MONOTONIC, which all processes share.
 """
 
 import asyncio
@@ -12,22 +14,28 @@ import os
 import socket
 import ssl
 import sys
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from urllib.parse import parse_qs
 
 TOKEN_PATHS = (b"/cgi-bin/token", b"/cgi-bin/stable_token")
+URGENT = b"oUrgent"
 # WeChat tells up to 7200 seconds; the token's length is that of the samples in its documentation.
 TOKEN_ANSWER = json.dumps({"access_token": "a" * 136, "expires_in": 7200}).encode()
 
 
 @dataclass
 class Counts:
-    """What was asked for since the last look; ``connections`` that carried at least a request."""
+    """What was asked for since the last look; ``connections`` that carried at least a request.
+
+    ``last_at``: when the last message came, by the clock that all processes of the machine share.
+    """
 
     messages: int = 0
     tokens: int = 0
     connections: int = 0
+    last_at: float = 0.0
 
 
 @dataclass
@@ -37,10 +45,14 @@ class Traffic:
     latency: float = 0.0
     opening: float = 0.0
     counts: Counts = field(default_factory=Counts)
+    arrivals: dict[str, float] = field(default_factory=dict)
+    moments: list[float] = field(default_factory=list)
     last_msgid: int = 4_000_000_000_000_000_000
 
     def take_counts(self) -> Counts:
         counts, self.counts = self.counts, Counts()
+        self.arrivals.clear()
+        self.moments.clear()
         return counts
 
 
@@ -63,10 +75,11 @@ class Connection(asyncio.Protocol):
         path, _, query = (
             bytes(self._received[: self._received.find(b"\r\n")]).split()[1].partition(b"?")
         )
+        body = bytes(self._received[end:])
         self._received.clear()
-        self._serve(path, query)
+        self._serve(path, query, body)
 
-    def _serve(self, path: bytes, query: bytes) -> None:
+    def _serve(self, path: bytes, query: bytes, body: bytes) -> None:
         if path == b"/latency":
             asked = parse_qs(query.decode())
             self._traffic.latency = float(asked["ms"][0]) / 1000
@@ -74,11 +87,19 @@ class Connection(asyncio.Protocol):
             self._answer(b"{}")
         elif path == b"/counts":
             self._answer(json.dumps(asdict(self._traffic.take_counts())).encode())
+        elif path == b"/arrivals":
+            self._answer(json.dumps(self._traffic.arrivals).encode())
+        elif path == b"/moments":
+            self._answer(json.dumps(self._traffic.moments).encode())
         elif path in TOKEN_PATHS:
             self._count().tokens += 1
             self._answer(TOKEN_ANSWER)
         else:
-            self._count().messages += 1
+            counts = self._count()
+            counts.messages += 1
+            counts.last_at = time.monotonic()
+            self._traffic.moments.append(counts.last_at)
+            self._note_arrival(body)
             self._accept_message()
 
     def _count(self) -> Counts:
@@ -87,6 +108,12 @@ class Connection(asyncio.Protocol):
             self._counted = True
             counts.connections += 1
         return counts
+
+    def _note_arrival(self, body: bytes) -> None:
+        start = body.find(URGENT)
+        if start >= 0:
+            openid = body[start : body.find(b'"', start)].decode()
+            self._traffic.arrivals.setdefault(openid, time.monotonic())
 
     def _accept_message(self) -> None:
         self._traffic.last_msgid += 1

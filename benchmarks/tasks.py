@@ -47,7 +47,8 @@ class Task:
 
     ``recipients`` is for how many rows are written: by an app run before it starts sending, 0
     where another process has done so. ``database`` is "" for a contender that has none. ``way``
-    is one of ``workloads.enqueue.WAYS``.
+    is one of ``WAYS`` in ``workloads.enqueue`` or ``workloads.request``. ``dispatcher`` is the name
+    of a module of ``wechat_notify.dispatchers``.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Task:
     seconds: float = 0.0
     recipients: int = 0
     way: str = ""
+    dispatcher: str = "worker"
 
     def dumps(self) -> str:
         return json.dumps(asdict(self))

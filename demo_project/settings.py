@@ -1,11 +1,12 @@
 """Settings of the demo, read from the environment and .env; .env.example lists them all."""
 
+import os
 from pathlib import Path
 
 import environ
 from django.utils.translation import gettext_lazy as _
 
-from wechat_notify.conf import ACCOUNT_KEYS
+from wechat_notify.conf import ACCOUNT_KEYS, KEYS
 from wechat_notify.sandbox import samples
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -25,6 +26,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "wechat_notify",
+    "wechat_notify.rules",
     "demo_project.leave",
     "demo_project.showcase",
 ]
@@ -78,7 +80,9 @@ SESSION_COOKIE_NAME = "demo_sessionid"
 CSRF_COOKIE_NAME = "demo_csrftoken"
 LANGUAGE_COOKIE_NAME = "demo_language"
 
-LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="zh-hans")
+# The terminal speaks the language of its locale; each browser gets its own.
+locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG", "")
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="zh-hans" if locale.startswith("zh") else "en")
 LOCALE_PATHS = [BASE_DIR / "demo_project" / "locale"]
 LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
 TIME_ZONE = "Asia/Shanghai"
@@ -101,8 +105,6 @@ WECHAT_NOTIFY = {
             "CALLBACK_TOKEN": env.str("WECHAT_CALLBACK_TOKEN", default=""),
         },
     },
-    "DISPATCHER": env.str(
-        "WECHAT_DISPATCHER", default="wechat_notify.delivery.dispatch.InlineDispatcher"
-    ),
+    "DISPATCHER": env.str("WECHAT_DISPATCHER", default=KEYS["DISPATCHER"]),
     "SITE_URL": env.str("SITE_URL", default="http://127.0.0.1:8000"),
 }

@@ -2,7 +2,9 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
+from django.templatetags.static import static
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from .showcase.views import DemoLoginView
 
@@ -14,4 +16,6 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("i18n/", include("django.conf.urls.i18n")),
     path("admin/", admin.site.urls),
+    # Django's admin names no icon of its own, so browsers ask here.
+    path("favicon.ico", RedirectView.as_view(url=static("leave/favicon.svg"))),
 ]

@@ -1,8 +1,10 @@
 """Something of every kind for the admin to show, and every page that shows it."""
 
 from tests import factories
-from wechat_notify.delivery.breaker import Breaker
+from tests.library.models import Loan
 from wechat_notify.models import MessageTemplate, OpenIDBinding, RecipientFilter, SendLog
+from wechat_notify.rules.models import Firing, Rule
+from wechat_notify.sending.breaker import Breaker
 from wechat_notify.services import notify
 
 TEXTS = {"character_string1": "2026112301", "thing2": "手工羊毛围巾"}
@@ -39,8 +41,54 @@ def make(template: MessageTemplate) -> dict[str, str]:
         "gallery": "messagetemplate/gallery/",
         "sync": "messagetemplate/sync/",
         "bindings": "openidbinding/",
+        "add binding": "openidbinding/add/",
         "binding": f"openidbinding/{bindings[0].pk}/change/",
         "recipients": "recipientfilter/",
         "saved": f"recipientfilter/{saved.pk}/change/",
     }
-    return {name: f"/admin/wechat_notify/{page}" for name, page in pages.items()}
+    own = {name: f"/admin/wechat_notify/{page}" for name, page in pages.items()}
+    return own | make_rules(template, bindings[1])
+
+
+def make_rules(template: MessageTemplate, binding: OpenIDBinding) -> dict[str, str]:
+    """A rule that is off, one that has stopped, what the first did, and their pages."""
+    loan = Loan.objects.create(
+        pk=template.pk, borrower=binding.user, title="昆虫记", status="ready", copies=2
+    )
+    columns = {
+        "model": "library.loan",
+        "event": "changed",
+        "field": "status",
+        "value": "ready",
+        "recipients": [{"path": "borrower"}, {"path": "watchers"}],
+        "template": template,
+        "texts": {"character_string1": "{{ object.number }}", "thing2": "{{ object.title }}"},
+    }
+    tests = [{"field": "copies", "op": "more", "value": "1"}, {"field": "note", "op": "empty"}]
+    conditions = {"match": "all", "tests": tests}
+    rule = Rule.objects.create(pk=template.pk, name="到书提醒", conditions=conditions, **columns)
+    broken = {**columns, "field": "state"}
+    stopped = Rule.objects.create(name="逾期提醒", is_active=True, **broken)
+    Rule.objects.filter(pk=stopped.pk).update(stopped_because="Rules may not see “state”.")
+    would = [{"user": 1, "name": "王小明", "data": {"thing2": loan.title}, "problem": ""}]
+    firing = Firing.objects.create(
+        pk=template.pk,
+        rule=rule,
+        rule_name=rule.name,
+        object_id=str(loan.pk),
+        object_text=str(loan),
+        is_dry_run=True,
+        people=3,
+        would=would,
+    )
+    pages = {
+        "rules": "rule/",
+        "rule_add": "rule/add/",
+        "rule": f"rule/{rule.pk}/change/",
+        "rule_try": f"rule/{rule.pk}/try/",
+        "rule_switch": f"rule/{rule.pk}/switch/on/",
+        "rule_stopped": f"rule/{stopped.pk}/switch/dry_run/",
+        "firings": "firing/",
+        "firing": f"firing/{firing.pk}/change/",
+    }
+    return {name: f"/admin/wechat_notify_rules/{page}" for name, page in pages.items()}

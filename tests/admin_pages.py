@@ -1,11 +1,14 @@
 """The admin as a browser sees it: who is logged in, and where the pages are."""
 
+from types import ModuleType
 from typing import Any
 
+from django.contrib.admin import AdminSite
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db.models import Model
 from django.test import Client
-from django.urls import reverse
+from django.urls import path, reverse
 
 from wechat_notify.models import SendLog
 
@@ -36,6 +39,15 @@ def browser(*codenames: str, name: str = "clerk") -> Client:
     client = Client()
     client.force_login(staff(*codenames, name=name))
     return client
+
+
+def serve_admin(settings: Any, model: type[Model], admin_class: Any) -> None:
+    """A site's own admin, under /admin/, with this one model. ``settings`` is the fixture."""
+    site = AdminSite()
+    site.register(model, admin_class)
+    urls: Any = ModuleType("own_admin")
+    urls.urlpatterns = [path("admin/", site.urls)]
+    settings.ROOT_URLCONF = urls
 
 
 def page(model: str, name: str = "changelist", *args: Any) -> str:

@@ -53,6 +53,12 @@ class BackendContract:
         )
         assert backend.send(message).outcome is Outcome.ACCEPTED
 
+    def test_every_message_can_be_repeated(self, backend: BaseBackend) -> None:
+        """The same message again has an answer of its own, whether it is absorbed or sent."""
+        message = replace(self.message, client_msg_id="row-2")
+        assert {backend.send(message).outcome for _ in range(2)} == {Outcome.ACCEPTED}
+        assert isinstance(backend.supports_repeats, bool)
+
     def test_threads_may_send_at_once(self, backend: BaseBackend) -> None:
         """Eight threads send through one instance, and every message gets its own msgid."""
         with ThreadPoolExecutor(8) as pool:

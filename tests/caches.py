@@ -1,9 +1,11 @@
 """The cache that tests share with nobody, whichever server holds it, and what stands in it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 
 
@@ -36,3 +38,10 @@ def cache_contents() -> dict[str, Any]:
         return cache.contents()
     names = list(cache._cache)  # LocMem's own
     return cache.get_many([name.split(":", 2)[2] for name in names])
+
+
+class KeepsJSON(LocMemCache):
+    """As caches are set up that shall run no code when they are read: JSON's own types alone."""
+
+    def set(self, key: str, value: Any, *args: Any, **kwargs: Any) -> None:
+        super().set(key, json.loads(json.dumps(value)), *args, **kwargs)

@@ -1,5 +1,6 @@
 """A site's own admin: users and leave requests from whose lists messages can be sent."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.admin import AdminSite, ModelAdmin
@@ -11,13 +12,17 @@ from django.http import HttpRequest
 from django.urls import include, path
 
 from tests.school.models import Leave
-from wechat_notify.admin.bindings import OpenIDBindingAdmin
+from wechat_notify.admin import Segment, WeChatRecipients
 from wechat_notify.admin.mixins import SendWeChatMessageMixin
-from wechat_notify.admin.notifications import NotificationAdmin
-from wechat_notify.admin.recipients import RecipientFilterAdmin
-from wechat_notify.admin.sendlog import SendLogAdmin
-from wechat_notify.admin.templates import MessageTemplateAdmin
+from wechat_notify.admin.pages.menu import ComposePageAdmin, DashboardPageAdmin
+from wechat_notify.admin.pages.notification_list import NotificationAdmin
+from wechat_notify.admin.pages.openid_bindings import OpenIDBindingAdmin
+from wechat_notify.admin.pages.saved_recipients import RecipientFilterAdmin
+from wechat_notify.admin.pages.send_log import SendLogAdmin
+from wechat_notify.admin.pages.template_list import MessageTemplateAdmin
 from wechat_notify.models import (
+    ComposePage,
+    DashboardPage,
     MessageTemplate,
     Notification,
     OpenIDBinding,
@@ -26,8 +31,28 @@ from wechat_notify.models import (
 )
 
 
+class SchoolRecipients(WeChatRecipients):
+    segments_label = "名单"
+    placeholders = {"date_joined": "Date joined", "leave_set": "leave_set", "reason": "请假事由"}
+    columns = {"学号": "last_name"}
+
+    def segments(self, request: HttpRequest) -> Iterator[Segment]:
+        users = get_user_model().objects.all()
+        yield Segment("on-leave", "请假的人", users.filter(leave__isnull=False))
+        yield Segment("named", "有姓名的人", users.exclude(last_name="").order_by("username"))
+        if request.user.is_superuser:
+            yield Segment("staff", "教职工", users.filter(is_staff=True))
+
+    def reason(self, user: Any) -> str | None:
+        """Why this person is on leave."""
+        return next((leave.reason for leave in user.leave_set.all()), None)
+
+    def related(self, users: QuerySet[Any]) -> QuerySet[Any]:
+        return users.prefetch_related("leave_set")
+
+
 class SchoolAdminSite(AdminSite):
-    wechat_placeholders = ("date_joined", "leave_set")
+    wechat_recipients = SchoolRecipients
 
     def has_wechat_account_permission(self, request: HttpRequest, account: str) -> bool:
         return account == "default" or request.user.is_superuser
@@ -56,6 +81,8 @@ site.register(MessageTemplate, MessageTemplateAdmin)
 site.register(SendLog, SendLogAdmin)
 site.register(OpenIDBinding, OpenIDBindingAdmin)
 site.register(RecipientFilter, RecipientFilterAdmin)
+site.register(ComposePage, ComposePageAdmin)
+site.register(DashboardPage, DashboardPageAdmin)
 site.register(get_user_model(), UsersAdmin)
 site.register(Group)
 site.register(Leave, LeaveAdmin)

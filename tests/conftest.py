@@ -1,17 +1,55 @@
 """What every test may ask for, and the clean slate that each one starts from."""
 
 import copy
+import os
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
+from django.test import TransactionTestCase
 
 from tests import factories
 from wechat_notify.backends import locmem, registry
-from wechat_notify.delivery import content
+from wechat_notify.declarations import declared
+from wechat_notify.receipts.settling import passing
+from wechat_notify.rules import active_rules
 from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.sending import forks_record
+from wechat_notify.triggers import memory, watching
+from wechat_notify.triggers import trigger as names
+from wechat_notify.writing import content
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database-only",
+        action="store_true",
+        help="leave out what cannot reach the database, as pytest-django lets it without a fixture",
+    )
+
+
+def uses_database(item: pytest.Item) -> bool:
+    """Whether pytest-django lets a test reach the database."""
+    if issubclass(getattr(item, "cls", None) or object, TransactionTestCase):
+        return True
+    fixtures = getattr(item, "fixturenames", ())
+    return "db" in fixtures or "transactional_db" in fixtures or is_marked(item, "django_db")
+
+
+def is_marked(item: pytest.Item, name: str) -> bool:
+    return item.get_closest_marker(name) is not None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The slow files come first, so that no process is left with one of them at the end."""
+    if config.getoption("--database-only"):
+        config.hook.pytest_deselected(items=[item for item in items if not uses_database(item)])
+        items[:] = filter(uses_database, items)
+    slow = {item.path for item in items if is_marked(item, "slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,7 +71,9 @@ def clean_slate() -> Iterator[None]:
     """No token, breaker, outbox or warning of another test."""
     caches["default"].clear()
     locmem.clear()
-    content.forget_told()
+    content.forget_warnings()
+    passing.forget()
+    forks_record.recorded.forget()
     yield
     registry.close_all()
 
@@ -49,6 +89,49 @@ def configure(settings: Any) -> Callable[..., None]:
         settings.WECHAT_NOTIFY = wanted
 
     return change
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests do not use the proxy or CA bundle that this machine's environment names."""
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def own_declarations() -> Iterator[None]:
+    """Nothing is declared when the test begins, and what it declares ends with it."""
+    before = dict(declared)
+    declared.clear()
+    yield
+    declared.clear()
+    declared.update(before)
+
+
+@pytest.fixture
+def own_triggers(own_declarations: None) -> Iterator[None]:
+    """What the test connects to signals, and its triggers, end with it."""
+    signals = [post_delete, post_save, pre_save, m2m_changed]
+    receivers = [list(one.receivers) for one in signals]
+    registries: list[dict[Any, Any]] = [names.triggers, watching.watches, memory.watched]
+    kept = [dict(own) for own in registries]
+    yield
+    for one, before in zip(signals, receivers, strict=True):
+        one.receivers[:] = before
+        one.sender_receivers_cache.clear()
+    for own, entries in zip(registries, kept, strict=True):
+        own.clear()
+        own.update(entries)
+    memory.layouts.clear()
+
+
+@pytest.fixture
+def fresh_rules() -> Iterator[None]:
+    """The rules of this test, none of the one before."""
+    active_rules.forget()
+    yield
+    active_rules.forget()
 
 
 @pytest.fixture

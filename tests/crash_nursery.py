@@ -2,7 +2,9 @@
 
 It reads one command a line from stdin and answers each with one line of JSON:
 ``rows N`` writes a notification to N openids; ``spawn`` forks a worker that delivers until it is
-killed; ``reap PID`` waits for it; ``drain`` delivers until nothing is open; ``counts``.
+killed; ``reap PID`` waits for it; ``drain`` delivers until nothing is due; ``counts``.
+``named N`` is as ``rows``, with field names and a second template; ``named N stand-in`` makes that
+the stand-in; ``replace`` replaces the first by it.
 """
 
 import json
@@ -18,11 +20,12 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 
+from tests.crash_templates import NAMES, SPARE_CONTENT, SPARE_NAMES  # noqa: E402
 from tests.factories import ORDER, make_template, openid  # noqa: E402
 from wechat_notify.backends.registry import get_backend  # noqa: E402
-from wechat_notify.delivery import engine  # noqa: E402
-from wechat_notify.models import SendLog  # noqa: E402
-from wechat_notify.services import notify  # noqa: E402
+from wechat_notify.models import MessageTemplate, SendLog  # noqa: E402
+from wechat_notify.sending import engine  # noqa: E402
+from wechat_notify.services import notify, replace_template  # noqa: E402
 
 
 def rows(count: str) -> Any:
@@ -30,6 +33,21 @@ def rows(count: str) -> Any:
     get_backend("default").get_templates()  # leaves a token in the cache for every worker
     notify((openid(n) for n in range(int(count))), make_template(), ORDER)
     return counts()
+
+
+def named(count: str, stand_in: str = "") -> Any:
+    call_command("migrate", verbosity=0)
+    get_backend("default").get_templates()
+    spare = make_template("spare", content=SPARE_CONTENT, field_names=SPARE_NAMES)
+    first = make_template(field_names=NAMES, stand_in=spare if stand_in else None)
+    data = {name: ORDER[key] for name, key in NAMES.items()}
+    notify((openid(n) for n in range(int(count))), first, data)
+    return counts()
+
+
+def replace() -> Any:
+    old, new = (MessageTemplate.objects.get(name=name) for name in ("order_paid", "spare"))
+    return replace_template(old, new)
 
 
 def spawn() -> Any:
@@ -49,7 +67,8 @@ def reap(pid: str) -> Any:
 
 def drain() -> Any:
     deadline = time.monotonic() + 60
-    while SendLog.objects.filter(status__in=SendLog.OPEN).exists():
+    parked = {"status": SendLog.Status.PENDING, "due_at": None}
+    while SendLog.objects.filter(status__in=SendLog.OPEN).exclude(**parked).exists():
         if time.monotonic() > deadline:
             break
         engine.deliver()
@@ -61,7 +80,15 @@ def counts() -> Any:
     return {status: n for status, n in SendLog.objects.all().counts().items() if n}
 
 
-COMMANDS = {"rows": rows, "spawn": spawn, "reap": reap, "drain": drain, "counts": counts}
+COMMANDS = {
+    "rows": rows,
+    "named": named,
+    "replace": replace,
+    "spawn": spawn,
+    "reap": reap,
+    "drain": drain,
+    "counts": counts,
+}
 
 for line in sys.stdin:
     name, *arguments = line.split()

@@ -15,7 +15,7 @@ WECHAT_NOTIFY["ACCOUNTS"]["default"].update(
 )
 del WECHAT_NOTIFY["ACCOUNTS"]["other"]
 WECHAT_NOTIFY.update(
-    DISPATCHER="wechat_notify.delivery.dispatch.WorkerDispatcher",
+    DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher",
     BATCH_SIZE=50,
     CONCURRENCY=4,
     TIMEOUT=(0.5, 0.5),

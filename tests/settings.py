@@ -26,6 +26,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "wechat_notify",
+    "wechat_notify.rules",
+    "tests.library",
     "tests.school",
 ]
 MIDDLEWARE = [
@@ -71,5 +73,7 @@ WECHAT_NOTIFY = {
             "APP_SECRET": "fedcba9876543210fedcba9876543210",
         },
     },
+    # The default one does nothing in tests.
+    "DISPATCHER": "wechat_notify.dispatchers.inline.InlineDispatcher",
     "SITE_URL": "https://school.example",
 }

@@ -19,8 +19,8 @@ from django.utils import timezone  # noqa: E402
 from tests import site_server  # noqa: E402
 from tests.factories import make_template  # noqa: E402
 from tests.storm import addressee  # noqa: E402
-from wechat_notify.delivery.receipts import settle  # noqa: E402
 from wechat_notify.models import Notification, Receipt, SendLog  # noqa: E402
+from wechat_notify.receipts.settling import settle  # noqa: E402
 
 
 def rows(count: str) -> Any:

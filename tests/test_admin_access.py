@@ -12,9 +12,7 @@ from django.utils import timezone
 
 from tests.admin_pages import ACTION, RESEND, SEE, browser, page, resend_form, text
 from tests.factories import ORDER, make_bindings, make_template
-from wechat_notify.admin.access import HOOK
 from wechat_notify.backends.locmem import outbox
-from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import (
     MessageTemplate,
     Notification,
@@ -23,6 +21,7 @@ from wechat_notify.models import (
     SendLog,
 )
 from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.sending.breaker import Breaker
 from wechat_notify.services import notify
 
 pytestmark = pytest.mark.django_db
@@ -330,7 +329,7 @@ def only_other(monkeypatch: pytest.MonkeyPatch) -> None:
     def allowed(request: HttpRequest, account: str) -> bool:
         return account == "other"
 
-    monkeypatch.setattr(admin.site, HOOK, allowed, raising=False)
+    monkeypatch.setattr(admin.site, "has_wechat_account_permission", allowed, raising=False)
 
 
 EVERYTHING = (

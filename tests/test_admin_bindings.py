@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 
 from tests.admin_pages import browser, page, text
 from tests.factories import ORDER, make_binding, make_bindings, make_user, openid
@@ -62,6 +64,54 @@ def test_a_binding_is_added_as_entered_by_hand() -> None:
     binding = OpenIDBinding.objects.get()
     assert (binding.user, binding.openid, binding.source) == (user, openid(1), "manual")
     assert changes() == [(openid(1), "bound")]
+
+
+def sees_users() -> Any:
+    """A browser of somebody who may see users, too."""
+    client = browser(*EDIT)
+    user = get_user_model().objects.get(username="clerk")
+    user.user_permissions.add(Permission.objects.get(codename="view_user"))
+    return client
+
+
+def test_the_person_is_found_by_typing() -> None:
+    """By name in any order, page by page; the form shows names, and no key is asked for."""
+    client = sees_users()
+    teacher = make_user("teacher", last_name="王", first_name="老师")
+    people = page("openidbinding", "people")
+    shown = text(client.get(page("openidbinding", "add")))
+    assert f'data-ajax--url="{people}"' in shown
+    for term in ("王老师", "老师 王", "teach"):
+        assert client.get(people, {"term": term}).json() == {
+            "results": [{"id": str(teacher.pk), "text": "王老师 (teacher)"}],
+            "pagination": {"more": False},
+        }
+    bad = form(user=teacher.pk, openid="not an openid")
+    assert "王老师 (teacher)</option>" in text(client.post(page("openidbinding", "add"), bad))
+    client.post(page("openidbinding", "add"), form(user=teacher.pk))
+    assert OpenIDBinding.objects.get().user == teacher
+
+
+def test_many_people_come_page_by_page() -> None:
+    """Twenty at a time; whatever the page's number is, nothing breaks."""
+    client, people = sees_users(), page("openidbinding", "people")
+    make_bindings(25)
+    pages = [client.get(people, {"term": "user", "page": number}).json() for number in (1, 2)]
+    assert [len(one["results"]) for one in pages] == [20, 5]
+    assert [one["pagination"]["more"] for one in pages] == [True, False]
+    for number in ("0", "-1", "x", "9" * 15):
+        assert client.get(people, {"page": number}).status_code == 200
+
+
+@pytest.mark.parametrize("codenames", [("view_openidbinding",), EDIT])
+def test_people_are_not_told_to_who_may_not_see_them(codenames: tuple[str, ...]) -> None:
+    """Neither to somebody who may add bindings only, who gives a user's key, nor to others."""
+    client = browser(*codenames)
+    assert client.get(page("openidbinding", "people"), {"term": "a"}).status_code == 403
+    if codenames == EDIT:
+        shown = text(client.get(page("openidbinding", "add")))
+        assert "vForeignKeyRawIdAdminField" in shown
+        assert "data-ajax--url" not in shown
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from tests.compose_pages import (
     send,
 )
 from wechat_notify.backends.locmem import outbox
-from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.sending.breaker import Breaker
 from wechat_notify.services import notify
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +76,7 @@ def test_no_templates_at_all() -> None:
     assert "There are no templates yet" in text(composer().get(address()))
 
 
-@pytest.mark.parametrize("pk", ["", "0", "x", "１", "99999999999999999999999"])
+@pytest.mark.parametrize("pk", ["", "0", "x", "１", "9" * 40, "9" * 5000])
 def test_a_template_that_is_not_there(template: MessageTemplate, pk: str) -> None:
     """Whatever stands in the address, the templates are shown to choose from."""
     assert "wechat-tiles" in text(composer().get(address(), {"template": pk}))
@@ -147,6 +147,7 @@ BAD = [
     ("value_thing1", "{{ user.password }}", "cannot be used here"),
     ("value_thing1", "{% now 'Y' %}", "only {{ … }} works here".capitalize()),
     ("url", "javascript:alert(1)", "Must start with http:// or https://"),
+    ("url", "https：//www.baidu.com", "Must start with http:// or https://"),
     ("url", "https://a.example/" + "a" * 2048, "longer than 2048"),
     ("miniprogram_pagepath", "pages/index", "A page needs the mini program"),
     ("users", "", "Choose at least one recipient."),
@@ -154,10 +155,10 @@ BAD = [
     ("users", "x", "is not a valid value"),
     ("pasted", "alice\nnobody, oTooShort", "2 are not known: nobody, oTooShort"),
     ("when", "sometime", "Select a valid choice"),
-    ("send_at", "2020-01-01T10:00", "This time is over."),
+    ("send_at", "2020-01-01T10:00", "This time has passed."),
     ("send_at", "soon", "Enter a valid date/time."),
-    ("send_at", "", "Say when it is to be sent."),
-    ("expires_at", "2020-01-01T10:00", "This time is over."),
+    ("send_at", "", "Enter the time of sending."),
+    ("expires_at", "2020-01-01T10:00", "This time has passed."),
 ]
 
 
@@ -472,7 +473,7 @@ def test_problems_are_told_by_person(template: MessageTemplate) -> None:
     response = review(client, form)
     shown = text(response)
     assert "2 people would get a value that WeChat refuses." in shown
-    assert "<b>long</b> 商品: must be at most 20 characters; this has 25" in shown
+    assert f"<b>{'很' * 25}</b> 商品: must be at most 20 characters; this has 25" in shown
     assert "<b>none</b> 商品: is empty" in shown
     assert 'name="_send"' not in shown
     refused = client.post(address(), {**hidden_inputs(response), "_send": "1"})
@@ -492,14 +493,111 @@ def test_where_bad_values_are_skipped(template: MessageTemplate, configure: Any)
     assert SendLog.objects.get(status="skipped").user.username == "none"
 
 
-def test_only_so_many_are_looked_at(
+def test_people_with_a_bad_value_are_left_out(template: MessageTemplate) -> None:
+    """One person's empty value does not keep it from the others: chosen on the last page, which
+    shows whom it leaves out, and recorded with the reason."""
+    people = [person(f"user{n}", n, first_name=f"名{n}") for n in range(1, 6)]
+    people.append(person("none", 9))
+    client = composer("view_notification")
+    form = filled(template, *people, value_thing1="{{ user.first_name }}")
+    asked = review(client, form)
+    assert "Leave these people out" in text(asked)
+    assert 'name="_send"' not in text(asked)
+    shown = client.post(address(), {**hidden_inputs(asked), "_leave_out": "1"})
+    assert "1 person does not get it: A value breaks the rule of its field." in text(shown)
+    assert "<b>none</b> 商品: is empty" in text(shown)
+    assert "Send 5 messages now" in text(shown)
+    assert "Leave these people out" not in text(shown)
+    assert not Notification.objects.exists()
+    client.post(address(), {**hidden_inputs(shown), "_send": "1"})
+    assert Notification.objects.get().logs.filter(status="pending").count() == 5
+    skipped = SendLog.objects.get(status="skipped")
+    assert skipped.user.username == "none"
+    assert "is empty" in skipped.errmsg
+
+
+def test_back_to_the_form_forgets_whom_to_leave_out(template: MessageTemplate) -> None:
+    """What is filled in anew is looked at anew."""
+    client = composer()
+    form = filled(template, person("alice", 1, first_name="爱"), person("none", 2))
+    form["value_thing1"] = "{{ user.first_name }}"
+    shown = client.post(address(), {**hidden_inputs(review(client, form)), "_leave_out": "1"})
+    edited = text(client.post(address(), {**hidden_inputs(shown), "_edit": "1"}))
+    assert 'name="leave_out"' not in edited
+
+
+def test_nobody_is_left_when_all_have_a_bad_value(template: MessageTemplate) -> None:
+    """Leaving them out is not offered, and if it is asked for, there is nobody to send to."""
+    client = composer()
+    form = filled(template, person("none", 2), value_thing1="{{ user.first_name }}")
+    assert "Leave these people out" not in text(review(client, form))
+    shown = text(client.post(address(), {**form, "_leave_out": "1"}))
+    assert "Nobody would get this message." in shown
+
+
+def test_an_empty_value_has_a_fallback(template: MessageTemplate) -> None:
+    """The form says how to write one, and a person without a name gets it."""
+    client = composer()
+    page_ = text(client.get(address(), {"template": template.pk}))
+    assert '{{ user.first_name|default:"parent" }}' in page_
+    form = filled(template, person("alice", 1, first_name="爱丽丝"), person("none", 2))
+    form["value_thing1"] = '{{ user.first_name|default:"家长" }}'
+    send(client, form)
+    assert {log.user.username: log.data["thing1"]["value"] for log in SendLog.objects.all()} == {
+        "alice": "爱丽丝",
+        "none": "家长",
+    }
+
+
+def test_many_problems_are_counted(template: MessageTemplate) -> None:
+    """The first ten are listed, and how many more there are."""
+    people = [person(f"user{n}", n) for n in range(1, 13)]
+    form = filled(template, *people, person("good", 20, first_name="好"))
+    form["value_thing1"] = "{{ user.first_name }}"
+    shown = text(review(composer(), form))
+    assert "12 people would get a value that WeChat refuses." in shown
+    assert "and 2 more" in shown
+
+
+def test_a_bad_value_that_only_sending_finds_can_be_left_out(
     template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A very long list is looked at in part, which is said; sending looks at all of it."""
+    """Where not everybody was looked at, leaving out is offered too."""
     monkeypatch.setattr("wechat_notify.admin.compose.review.MOST_CHECKED", 1)
-    people = [person("alice", 1), person("bob", 2, email="bob@school.example")]
-    form = filled(template, *people, value_thing1="{{ user.username }}")
-    assert "The values of the first 1 people were looked at." in text(review(composer(), form))
+    client = composer()
+    form = filled(template, person("alice", 1, first_name="爱"), person("none", 2))
+    form["value_thing1"] = "{{ user.first_name }}"
+    asked = review(client, form)
+    failed = client.post(address(), {**hidden_inputs(asked), "_send": "1"})
+    assert "Nothing was sent." in told(failed)
+    shown = client.post(address(), {**hidden_inputs(failed), "_leave_out": "1"})
+    assert "whoever has a bad one is left out" in text(shown)
+    client.post(address(), {**hidden_inputs(shown), "_send": "1"})
+    assert SendLog.objects.counts() == {**SendLog.objects.counts(), "pending": 1, "skipped": 1}
+
+
+def test_only_so_many_are_looked_at(template: MessageTemplate) -> None:
+    """A very long list is looked at in part, which is said; sending looks at all of it."""
+    factories.make_bindings(5001)
+    form = filled(template, everyone="on", value_thing1="{{ user.username }}")
+    assert "The values of the first 5000 people were looked at." in text(review(composer(), form))
+
+
+def test_back_to_the_form_with_a_placeholder(template: MessageTemplate) -> None:
+    """By the review's button, by a search and by a link: the card is that of a recipient."""
+    alice = person("alice", 1, first_name="爱丽丝")
+    form = filled(template, alice, value_thing1="{{ user.first_name }}")
+    client = composer()
+    reviewed = hidden_inputs(review(client, form))
+    for response in (
+        client.post(address(), {**reviewed, "_edit": "1"}),
+        client.post(address(), {**form, "_search": "1", "user_search": "alice"}),
+        client.post(address(), {**form, "_save_recipients": "1", "saved_as": "x"}),
+        client.get(address(), form),
+    ):
+        shown = text(response)
+        assert "(alice) sees it" in shown
+        assert "爱丽丝</dd>" in shown
 
 
 @pytest.mark.parametrize(
@@ -523,6 +621,46 @@ def test_where_the_card_leads(
     for card in (preview, text(review(client, form)).partition("wechat-part--preview")[2]):
         assert f'href="{url}"' in card
         assert ("小程序" in card) is is_program
+
+
+@pytest.mark.parametrize(
+    ("typed", "opens"),
+    [
+        ("www.baidu.com/s?a=1", "https://www.baidu.com/s?a=1"),
+        ("/orders/1/", "https://school.example/orders/1/"),
+        ("https://x.example/", "https://x.example/"),
+        ("", "https://school.example/orders/"),
+    ],
+)
+def test_the_link_is_shown_as_it_will_open(
+    template: MessageTemplate, typed: str, opens: str
+) -> None:
+    """On the card while typing, on the last page, and in what is sent: the same whole link."""
+    client, form = composer(), filled(template, person("alice", 1), url=typed)
+    preview = client.post(address("compose_preview"), form).json()["card"]
+    assert f'href="{opens}"' in preview
+    assert "查看详情" in preview
+    shown, _half, card = text(review(client, form)).partition("wechat-part--preview")
+    assert f'href="{opens}"' in shown
+    assert f">{opens}</a>" in shown
+    assert f'href="{opens}"' in card
+    assert "查看详情" in card
+    send(client, form)
+    assert Notification.objects.get().url == opens
+
+
+def test_the_mini_program_is_shown_as_it_will_open(template: MessageTemplate) -> None:
+    """With its page, before it is sent."""
+    more = {"miniprogram_appid": "wx0", "miniprogram_pagepath": "pages/index"}
+    shown = text(review(composer(), filled(template, person("alice", 1), **more)))
+    assert "A tap opens the mini program wx0 pages/index" in shown
+
+
+def test_a_link_that_wechat_cannot_open_is_said(template: MessageTemplate, configure: Any) -> None:
+    """Where nothing says which site a page is of, the last page says so and how to mend it."""
+    configure(SITE_URL="")
+    form = filled(template, person("alice", 1), url="/orders/1/")
+    assert "WeChat cannot open the link /orders/1/" in text(review(composer(), form))
 
 
 def test_a_filter_that_fails_for_somebody(template: MessageTemplate) -> None:

@@ -8,6 +8,7 @@ from django.contrib.admin import AdminSite, ModelAdmin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.core.cache import cache
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
@@ -16,11 +17,11 @@ from tests.admin_pages import ACTION, browser, page, text
 from tests.compose_pages import CONTENT, address, composer, filled, person
 from tests.compose_site import UsersAdmin, site
 from tests.school.models import Leave
-from wechat_notify.admin.compose.people import People
+from wechat_notify.admin.compose.choosable import People
 from wechat_notify.admin.mixins import SendWeChatMessageMixin
-from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification, RecipientFilter
 from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.sending.breaker import Breaker
 
 pytestmark = pytest.mark.django_db
 
@@ -244,7 +245,8 @@ def test_todays_quota(wechat: Sandbox, template: MessageTemplate) -> None:
     assert "0 of 3 used, 3 left" in quota(client, template)
     assert "the rest waits" in quota(client, template)
     assert "the rest waits" not in quota(client, template, "3")
-    assert "the rest waits" not in quota(client, template, "x")
+    for nonsense in ("x", "9" * 5000):
+        assert "the rest waits" not in quota(client, template, nonsense)
 
 
 def test_a_quota_is_asked_for_once_a_minute(wechat: Sandbox, template: MessageTemplate) -> None:
@@ -253,6 +255,21 @@ def test_a_quota_is_asked_for_once_a_minute(wechat: Sandbox, template: MessageTe
     for _time in range(3):
         assert "left" in quota(client, template)
     assert wechat.calls["/cgi-bin/openapi/quota/get"] == 1
+
+
+def test_the_dashboard_and_composing_ask_once_together(
+    wechat: Sandbox, template: MessageTemplate
+) -> None:
+    """What one page was told, the other shows; a refusal is kept for a minute too."""
+    client = composer("view_sendlog")
+    assert "left" in client.get(page("sendlog", "quota")).json()["html"]
+    assert "left" in quota(client, template)
+    assert wechat.calls["/cgi-bin/openapi/quota/get"] == 1
+    cache.clear()
+    wechat.fail(48001, path="/cgi-bin/openapi/quota/get")
+    assert quota(client, template).strip() == NOTHING
+    assert "48001" in client.get(page("sendlog", "quota")).json()["html"]
+    assert wechat.calls["/cgi-bin/openapi/quota/get"] == 2
 
 
 NOTHING = '<div class="wechat-today"></div>'

@@ -10,7 +10,7 @@ from django.db import connection
 from django.urls import reverse
 
 from tests import factories
-from tests.admin_pages import ACTION, text
+from tests.admin_pages import ACTION, browser, text
 from tests.compose_pages import (
     CONTENT,
     address,
@@ -22,8 +22,10 @@ from tests.compose_pages import (
     review,
     send,
 )
+from tests.compose_site import UsersAdmin
 from tests.school.models import Leave
 from wechat_notify.admin.compose.pasted import split
+from wechat_notify.admin.parts.people import matching
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding
 
 pytestmark = pytest.mark.django_db
@@ -176,6 +178,72 @@ def test_searching_people(
     """As the user admin searches, and by the full name or openid of who is bound."""
     answer = composer().get(address("compose_users"), {"template": template.pk, "q": term})
     assert sorted(person["name"] for person in answer.json()["results"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("term", "expected"),
+    [
+        ("王老师", ["blank", "teacher"]),
+        ("王 老师", ["blank", "teacher"]),
+        ("老师王", ["blank", "teacher"]),
+        ("老 王", ["blank", "teacher"]),
+        ("Dave Smith", ["dave"]),
+        ("smith  dave", ["dave"]),
+        ("davesmith", ["dave"]),
+        ("王 teacher", ["teacher"]),
+        ("x@school.example", ["teacher"]),
+        ("135 0000", ["phone"]),
+        ("13500001111", ["phone"]),
+        ("王 Smith", []),
+    ],
+)
+def test_people_are_found_as_their_names_are_written(
+    template: MessageTemplate, term: str, expected: list[str], monkeypatch: Any
+) -> None:
+    """In either order, with blanks and without, bound or not; or by what the site's own list of
+    users searches, such as a phone number."""
+    person("teacher", last_name="王", first_name="老师", email="x@school.example")
+    person("blank", last_name="王 ", first_name="老师")
+    person("dave", last_name="Smith", first_name="Dave")
+    caller = person("phone", 1)
+    moment = datetime(2026, 11, 23, tzinfo=timezone.utc)
+    Leave.objects.create(person=caller, reason="tel 13500001111", start=moment)
+    Leave.objects.create(person=caller, reason="135 0000", start=moment)
+    monkeypatch.setattr(UsersAdmin, "search_fields", ("username", "leave__reason"))
+    client = composer("view_sendlog", "view_openidbinding")
+    answer = client.get(address("compose_users"), {"template": template.pk, "q": term})
+    found = {entry["id"] for entry in answer.json()["results"]}
+    assert (
+        sorted(user.username for user in get_user_model().objects.filter(pk__in=found)) == expected
+    )
+    bindings = client.get(reverse("admin:wechat_notify_openidbinding_changelist"), {"q": term})
+    assert bindings.context["cl"].result_count == ("phone" in expected)
+
+
+def test_a_site_whose_list_of_users_searches_nothing(
+    template: MessageTemplate, monkeypatch: Any
+) -> None:
+    """Names are found all the same; a term of nothing but blanks finds nobody."""
+    person("teacher", 1, last_name="王", first_name="老师")
+    monkeypatch.setattr(UsersAdmin, "search_fields", ())
+    client = composer()
+    answer = client.get(address("compose_users"), {"template": template.pk, "q": "王老师"})
+    assert [found["name"] for found in answer.json()["results"]] == ["王老师 (teacher)"]
+    assert not matching(get_user_model().objects.all(), " \u3000").exists()
+
+
+def test_a_phone_number_is_not_told_to_who_may_not_see_users(
+    template: MessageTemplate, monkeypatch: Any
+) -> None:
+    """The lists of the app then search no more than what they show."""
+    caller = person("phone", 1)
+    moment = datetime(2026, 11, 23, tzinfo=timezone.utc)
+    Leave.objects.create(person=caller, reason="tel 13500001111", start=moment)
+    monkeypatch.setattr(UsersAdmin, "search_fields", ("leave__reason",))
+    client = browser("view_openidbinding")
+    where = reverse("admin:wechat_notify_openidbinding_changelist")
+    assert client.get(where, {"q": "13500001111"}).context["cl"].result_count == 0
+    assert client.get(where, {"q": "phone"}).context["cl"].result_count == 1
 
 
 def test_what_is_said_of_people_found(template: MessageTemplate, people: Any) -> None:

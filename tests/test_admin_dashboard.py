@@ -1,7 +1,9 @@
 """The dashboard: today and thirty days, what went wrong, what rests, what is left of quotas."""
 
+import socket
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -10,9 +12,10 @@ from pytest_django import DjangoAssertNumQueries
 
 from tests.admin_pages import SEE, browser, page, text
 from tests.factories import ORDER, make_bindings, make_template
-from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.sending.breaker import Breaker
+from wechat_notify.sending.forks_record import record_no_threads
 from wechat_notify.services import notify
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +117,15 @@ def test_what_is_at_rest_is_told(template: MessageTemplate, address: str) -> Non
     assert "(errcode 43116)" in shown
 
 
+def test_servers_that_send_in_the_request_are_told(address: str) -> None:
+    """Those whose processes cannot run threads, with what to do."""
+    assert "cannot run threads" not in text(browser(*SEE).get(address))
+    record_no_threads()
+    shown = text(browser(*SEE).get(address))
+    assert f"Server {socket.gethostname()}: processes cannot run threads" in shown
+    assert "enable-threads = true" in shown
+
+
 def test_an_empty_site_says_what_to_do_first(address: str) -> None:
     """No empty axes."""
     shown = text(browser(*SEE).get(address))
@@ -132,9 +144,10 @@ def test_the_counting_is_kept_for_a_minute(
             ORDER,
         )
     client = browser(*SEE)
-    with django_assert_max_num_queries(9):
+    # Two of them ask each account's messages whether they are overdue.
+    with django_assert_max_num_queries(12):
         client.get(address)
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(9):
         assert "title4" in text(client.get(address))
     notify(make_bindings(1, first=99), template, ORDER)
     assert client.get(address).context["overview"].today == {"pending": 10}
@@ -168,9 +181,26 @@ def test_a_quota_that_cannot_be_told(
 
 
 def test_the_apps_index_and_the_list_lead_here(address: str) -> None:
-    """For those who may see it."""
+    """For those who may see it; the index by its own entry (test_admin_menu.py)."""
     index = "/admin/wechat_notify/"
     client = browser(*SEE)
-    assert address in text(client.get(index))
+    assert page("dashboardpage") in text(client.get(index))
     assert address in text(client.get(page("sendlog")))
-    assert address not in text(browser("view_messagetemplate", name="other").get(index))
+    assert page("dashboardpage") not in text(
+        browser("view_messagetemplate", name="other").get(index)
+    )
+
+
+def test_a_cache_that_keeps_only_json(
+    template: MessageTemplate, wechat: Sandbox, settings: Any, address: str
+) -> None:
+    """The counting and the quota come back from it as they were."""
+    settings.CACHES = {"default": {"BACKEND": "tests.caches.KeepsJSON", "LOCATION": "json"}}
+    notify(make_bindings(2), template, ORDER)
+    SendLog.objects.filter(pk=SendLog.objects.latest("pk").pk).update(status="failed", errcode=-1)
+    client = browser(*SEE)
+    first, again = (client.get(address, {"quota": "yes"}) for _ in range(2))
+    for name in ("overview", "causes", "quota"):
+        assert first.context[name] == again.context[name]
+    assert "WeChat is busy." in text(again)
+    assert "100000 left" in text(again)

@@ -44,10 +44,12 @@ def test_every_message_is_a_line(template: MessageTemplate) -> None:
     assert found[0]["Recipient"] == "王小明"
     assert found[0]["Status"] == "failed"
     assert "does not follow" in found[0]["Explanation"]
-    assert (found[0]["errcode"], found[0]["rid"], found[0]["Attempts"]) == ("43004", "1-2-3", "1")
+    assert found[0]["Error code"] == "43004"
+    assert found[0]["Request number (rid)"] == "1-2-3"
+    assert found[0]["Attempts"] == "1"
     assert found[0]["Sent at"] == timezone.localtime(now).strftime("%Y-%m-%d %H:%M:%S")
     assert found[1]["Status"] == "waiting"
-    assert found[1]["errcode"] == found[1]["msgid"] == found[1]["Sent at"] == ""
+    assert found[1]["Error code"] == found[1]["Message number (msgid)"] == found[1]["Sent at"] == ""
 
 
 def test_openids_are_masked_without_the_permission(template: MessageTemplate) -> None:
@@ -62,14 +64,33 @@ def test_openids_are_masked_without_the_permission(template: MessageTemplate) ->
 def test_names_are_never_formulas(template: MessageTemplate, name: str) -> None:
     """People choose their own names; a spreadsheet must not calculate them."""
     notification = notify(make_binding(make_user(name)), template, ORDER)
-    assert rows(download(notification))[0]["Recipient"] == f"'{name}"
+    assert rows(download(notification))[0]["Recipient"] == f"'{name.strip()}"
 
 
 def test_errcodes_stay_numbers(template: MessageTemplate) -> None:
     """-1 is WeChat's code, not a formula."""
     notification = notify(make_binding(), template, ORDER)
     SendLog.objects.update(status="failed", errcode=-1)
-    assert rows(download(notification))[0]["errcode"] == "-1"
+    assert rows(download(notification))[0]["Error code"] == "-1"
+
+
+def test_long_numbers_are_texts(template: MessageTemplate) -> None:
+    """A spreadsheet would round a msgid, and nobody could search for it any more."""
+    notification = notify(make_binding(make_user("330106199001011234")), template, ORDER)
+    SendLog.objects.update(status="sent", errcode=0, msgid=2928376410293847561)
+    (row,) = rows(download(notification))
+    assert row["Message number (msgid)"] == "\t2928376410293847561"
+    assert row["Recipient"] == "\t330106199001011234"
+    assert row["Number"] == str(notification.logs.get().pk)
+
+
+def test_people_stand_with_their_full_names(template: MessageTemplate) -> None:
+    """As on the list of messages, with the name they sign in with beside it."""
+    user = make_user("chen")
+    user.last_name, user.first_name = "陈", "敏"
+    user.save()
+    (row,) = rows(download(notify(make_binding(user), template, ORDER)))
+    assert row["Recipient"] == "陈敏 (chen)"
 
 
 def test_a_long_file_is_streamed_with_few_queries(

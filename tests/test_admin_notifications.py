@@ -6,7 +6,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from tests.admin_pages import SEE, browser, page, text, told
-from tests.factories import ORDER, make_binding, make_bindings
+from tests.factories import ORDER, make_binding, make_bindings, make_template
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.services import notify
 
@@ -57,10 +57,10 @@ def test_nobody_to_write_to(template: MessageTemplate) -> None:
 
 
 def test_the_page_shows_the_card_and_the_data(notification: Notification) -> None:
-    """The shared values are there as people see them and as they were given."""
+    """The shared values are there as people see them."""
     shown = detail(notification)
     assert '<article class="wechat-card">' in shown
-    assert "&quot;character_string1&quot;" in shown
+    assert "character_string1" not in shown
 
 
 def test_data_of_each_recipient_is_left_to_the_send_log(template: MessageTemplate) -> None:
@@ -74,7 +74,7 @@ def test_data_of_each_recipient_is_left_to_the_send_log(template: MessageTemplat
 def test_cancel_calls_off_what_waits(notification: Notification) -> None:
     """Waiting messages are cancelled, finished ones stay, and the button is gone."""
     assert page("notification", "cancel", notification.pk) in detail(notification)
-    assert carry_out(notification, "cancel") == "2 messages were called off."
+    assert carry_out(notification, "cancel") == "2 messages were cancelled."
     assert notification.counts["cancelled"] == 2
     assert notification.counts["failed"] == 1
     assert page("notification", "cancel", notification.pk) not in detail(notification)
@@ -131,7 +131,7 @@ def test_the_list_says_what_is_paused(notification: Notification) -> None:
     """A paused notification, and one whose template is paused, are marked."""
     client = browser("view_notification")
     MessageTemplate.objects.update(paused_at=notification.created_at)
-    assert "The template is paused." in text(client.get(page("notification")))
+    assert ">Waiting for a template<" in text(client.get(page("notification")))
     Notification.objects.update(paused_at=notification.created_at)
     assert ">Paused<" in text(client.get(page("notification")))
 
@@ -143,3 +143,21 @@ def test_search(notification: Notification, query: str, count: int) -> None:
     assert response.context["cl"].result_count == count
     elsewhere = browser("view_notification").get(page("notification"), {"account": "other"})
     assert elsewhere.context["cl"].result_count == 0
+
+
+def test_the_data_is_read_as_people_read_it() -> None:
+    """Each value beside the label of its field; a name without a field stands for itself."""
+    template = make_template(field_names={"order_no": "character_string1", "extra": ""})
+    data = {"order_no": "2026112301", "thing2": "手工羊毛围巾", "extra": "x"}
+    miniprogram = {"appid": "wx0123456789abcdef", "pagepath": "pages/order"}
+    notification = notify(make_binding(), template, data, miniprogram=miniprogram)
+    shown = text(browser(*SEE).get(page("notification", "change", notification.pk)))
+    labels = {field.name: field.label for field in template.fields}
+    for label, value in (
+        (labels["character_string1"], "2026112301"),
+        (labels["thing2"], "手工羊毛围巾"),
+        ("extra", "x"),
+    ):
+        assert f"<dt>{label}</dt><dd>{value}</dd>" in shown
+    assert "wx0123456789abcdef pages/order" in shown
+    assert "{&quot;" not in shown

@@ -1,12 +1,14 @@
 """Pages of a send log that may have millions of rows."""
 
+from typing import Any
+
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from tests.admin_pages import RESEND, SEE, browser, page, resend_form, text
+from tests.admin_pages import RESEND, SEE, browser, page, resend_form, serve_admin, text
 from tests.factories import ORDER, make_bindings
-from wechat_notify.admin.paging import AtLeast
-from wechat_notify.admin.sendlog import SendLogAdmin
+from wechat_notify.admin.pages.send_log import SendLogAdmin
+from wechat_notify.admin.parts.paging import AtLeast, CappedPaginator
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.services import notify
 
@@ -15,11 +17,19 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/wechat_notify/sendlog/"
 
 
+class CountsSeven(CappedPaginator):
+    most_counted = 7
+
+
+class SmallPages(SendLogAdmin):
+    list_per_page = 4
+    paginator = CountsSeven
+
+
 @pytest.fixture
-def notification(template: MessageTemplate, monkeypatch: pytest.MonkeyPatch) -> Notification:
+def notification(template: MessageTemplate, settings: Any) -> Notification:
     """Ten messages, four on a page, of which no more than seven are counted."""
-    monkeypatch.setattr("wechat_notify.admin.paging.COUNTED", 7)
-    monkeypatch.setattr(SendLogAdmin, "list_per_page", 4)
+    serve_admin(settings, SendLog, SmallPages)
     return notify(make_bindings(10), template, ORDER)
 
 

@@ -1,23 +1,20 @@
 """A site's own admin that has only some of the app's models: plain text where a link led away."""
 
-from types import ModuleType
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.contrib.admin import AdminSite
 from django.contrib.auth import get_user_model
 from django.test import Client
-from django.urls import path
 
 from tests import admin_everything
-from tests.admin_pages import page, text, told
+from tests.admin_pages import page, serve_admin, text, told
 from tests.factories import make_user
-from wechat_notify.admin.bindings import OpenIDBindingAdmin
-from wechat_notify.admin.notifications import NotificationAdmin
-from wechat_notify.admin.recipients import RecipientFilterAdmin
-from wechat_notify.admin.sendlog import SendLogAdmin
-from wechat_notify.admin.templates import MessageTemplateAdmin
+from wechat_notify.admin.pages.notification_list import NotificationAdmin
+from wechat_notify.admin.pages.openid_bindings import OpenIDBindingAdmin
+from wechat_notify.admin.pages.saved_recipients import RecipientFilterAdmin
+from wechat_notify.admin.pages.send_log import SendLogAdmin
+from wechat_notify.admin.pages.template_list import MessageTemplateAdmin
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 
 pytestmark = pytest.mark.django_db
@@ -33,12 +30,7 @@ ADMINS = {
 
 def site_with(settings: Any, name: str) -> Client:
     """A browser of somebody who may do everything, on a site that has this one model."""
-    site = AdminSite()
-    admin_class: Any = ADMINS[name]
-    site.register(apps.get_model("wechat_notify", name), admin_class)
-    urls: Any = ModuleType("partial_site")
-    urls.urlpatterns = [path("admin/", site.urls)]
-    settings.ROOT_URLCONF = urls
+    serve_admin(settings, apps.get_model("wechat_notify", name), ADMINS[name])
     client = Client()
     client.force_login(make_user("root", is_staff=True, is_superuser=True))
     return client

@@ -11,9 +11,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from tests.admin_pages import RESEND, SEE, browser, page, text, told
 from tests.factories import ORDER, make_bindings
-from wechat_notify.admin.charts import segments
-from wechat_notify.delivery.breaker import Breaker
+from wechat_notify.admin.parts.charts import segments
 from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.sending.breaker import Breaker
 from wechat_notify.services import notify, pause
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +86,7 @@ def test_long_waits_are_told_in_minutes_and_hours(
         {"done": 1, "at": "nan"},
         {"done": 1, "at": "inf"},
         {"done": 99, "at": 0},
+        {"done": f"-{'9' * 400}", "at": 0},
         {"done": 0, "at": 1e300},
     ],
 )
@@ -105,6 +106,7 @@ def test_how_soon_the_page_asks_again(notification: Notification) -> None:
     assert answer["again"] == 15
     assert "The notification is paused." in answer["html"]
     SendLog.objects.update(status="sent", errcode=0)
+    Notification.objects.update(created_at=timezone.now() - timedelta(minutes=30))
     answer = ask(notification)
     assert answer["again"] == 15
     assert "All 10 messages are done." in answer["html"]
@@ -114,6 +116,41 @@ def test_how_soon_the_page_asks_again(notification: Notification) -> None:
     SendLog.objects.update(status="delivered")
     Notification.objects.update(created_at=timezone.now())
     assert ask(notification)["again"] is None
+
+
+def test_receipts_are_seen_as_they_come(notification: Notification) -> None:
+    """Just after the sending the page asks soon, so that its last look is not long after the end:
+    after a small one by its age, after a long one by what was done since the look before."""
+    SendLog.objects.update(status="sent", errcode=0)
+    assert ask(notification)["again"] == 2
+    Notification.objects.update(created_at=timezone.now() - timedelta(minutes=30))
+    lately = timezone.now().timestamp() - 10
+    assert ask(notification, done=7, at=lately)["again"] == 2
+    assert ask(notification, done=10, at=lately)["again"] == 15
+
+
+def test_a_rest_that_ends_is_seen_soon(notification: Notification) -> None:
+    """It ends by itself, and then everything may be over in seconds."""
+    Breaker("default").trip(45009, "reach max api daily quota limit")
+    answer = ask(notification)
+    assert answer["again"] == 2
+    assert "Account at rest</span>" in answer["html"]
+
+
+def test_the_page_is_there_when_it_starts(notification: Notification) -> None:
+    """A page that waits for a time to come asks at that time, not up to 15 seconds later."""
+    for seconds, again in ((3600, 15), (6, 6), (1, 2)):
+        # Half a second less, so that the answer is the same for a slow machine.
+        when = timezone.now() + timedelta(seconds=seconds - 0.5)
+        Notification.objects.update(send_at=when)
+        assert ask(notification)["again"] == again
+
+
+def test_the_panel_says_that_it_is_over(notification: Notification) -> None:
+    """For the script, which then takes away the news that the message is on its way."""
+    assert "data-over" not in ask(notification)["html"]
+    SendLog.objects.update(status="failed", due_at=None)
+    assert "data-over" in ask(notification)["html"]
 
 
 def test_what_holds_it_is_told(notification: Notification) -> None:
@@ -191,7 +228,7 @@ def test_a_look_costs_a_fixed_number_of_queries(
     for errcode in (43004, 43101, 47003, -1, 43117):
         change(notification, 1, status="failed", errcode=errcode, due_at=None)
     client = browser(*SEE, *RESEND)
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(12):
         client.get(page("notification", "progress", notification.pk))
 
 

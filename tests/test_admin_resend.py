@@ -1,19 +1,20 @@
 """Resending from the admin: what the question says, and what the answer does."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
 from django.core.cache import caches
 from django.utils import timezone
 
 from tests.admin_pages import RESEND, SEE, browser, page, resend_form, text, told
 from tests.factories import ORDER, make_binding, make_template, make_user, openid
-from wechat_notify.admin import resending
 from wechat_notify.backends import locmem
-from wechat_notify.delivery.breaker import Breaker
-from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from wechat_notify.sending.breaker import Breaker
 from wechat_notify.services import bind, notify
 
 CHANGELIST = "/admin/wechat_notify/sendlog/"
@@ -134,17 +135,15 @@ def test_a_second_press_that_another_process_answers(template: MessageTemplate) 
 
 
 @pytest.mark.django_db
-def test_two_presses_at_the_same_moment(
-    template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where both find that nobody has answered yet, the notification's key is what counts."""
-    monkeypatch.setattr(resending, "_was_answered", lambda request: False)
+def test_an_answer_that_somebody_else_gives_too(template: MessageTemplate) -> None:
+    """Whoever answers the same page, the key of the notification that was made is what counts."""
     (log,) = failed(template)
     client = browser(*SEE, *RESEND)
     address = page("sendlog", "resend", log.pk)
     answer = {"post": "yes", "once": client.get(address).context["once"]}
     client.post(address, answer)
-    assert "Nothing was sent a second time" in told(client.post(address, answer, follow=True))
+    other = browser(*SEE, *RESEND, name="other")
+    assert "Nothing was sent a second time" in told(other.post(address, answer, follow=True))
     assert SendLog.objects.filter(resend_of=log).count() == 1
 
 
@@ -244,17 +243,186 @@ def test_the_question_says_what_each_status_means_for_it(
 
 
 @pytest.mark.django_db
-def test_the_question_tells_of_earlier_resends_and_of_the_unbound(
-    template: MessageTemplate,
-) -> None:
-    """Rows resent before, and rows that never had an openid, are counted."""
-    (log, unbound) = failed(template, make_binding().user, make_user("nobody"))
+def test_the_question_tells_of_earlier_resends(template: MessageTemplate) -> None:
+    """Rows that were resent before are counted."""
+    (log,) = failed(template)
     SendLog.objects.create(
         notification=log.notification, account="default", openid=log.openid, resend_of=log
     )
-    shown = question(log, unbound)
-    assert "1 was resent before." in shown
-    assert "1 had no openid: it is sent only if that user has bound WeChat since." in shown
+    assert "1 was resent before." in question(log)
+
+
+def split(*logs: SendLog) -> tuple[int, dict[str, int]]:
+    """What the question says: how many messages are sent again, and who does not get one."""
+    client = browser(*SEE, *RESEND, name="asker")
+    response = client.post(CHANGELIST, resend_form(*logs, index=0))
+    shown, plan = text(response), response.context["confirmation"]
+    sent = re.search(r"(\d+) messages? will be sent again", shown)
+    assert sent is not None
+    return int(sent[1]), {str(group.reason): group.count for group in plan.left_out}
+
+
+@pytest.mark.django_db
+def test_the_question_says_who_will_not_get_it(template: MessageTemplate) -> None:
+    """As many are promised as are sent: nobody unbound, not following, or on another account."""
+    good, gone, unbound, late = (make_user(name) for name in ("good", "gone", "unbound", "late"))
+    make_binding(good, 1)
+    left = make_binding(gone, 2, subscribed=False)
+    other = make_binding(make_user("other"), 3, account="second")
+    failed(template, good, unbound, late)
+    notify([left, other], template, ORDER)
+    bind(late, openid(4))
+    bind(late, openid(5))
+    logs = list(SendLog.objects.all())
+    assert split(*logs) == (
+        3,
+        {
+            "This user has not bound WeChat.": 1,
+            "This person does not follow the account.": 1,
+            "This openid belongs to another account.": 1,
+        },
+    )
+    browser(*SEE, *RESEND).post(CHANGELIST, resend_form(*logs, post="yes"))
+    again = SendLog.objects.filter(notification__source="resend")
+    assert again.counts()["pending"] == 3
+    assert again.counts()["skipped"] == 3
+
+
+@pytest.mark.django_db
+def test_a_row_that_the_template_refuses_now_is_not_promised(template: MessageTemplate) -> None:
+    """Shared values and own ones are checked as they will be when the button is pressed."""
+    alice, bob = make_binding(number=1).user, make_binding(number=2).user
+    notify(
+        [alice, bob],
+        template,
+        lambda user: {**ORDER, "thing2": "围巾" if user == alice else "很" * 20},
+    )
+    SendLog.objects.update(status="failed", due_at=None)
+    SendLog.objects.filter(user=bob).update(data={**ORDER, "thing2": {"value": "很" * 21}})
+    logs = list(SendLog.objects.all())
+    promised, left_out = split(*logs)
+    assert promised == 1
+    assert list(left_out.values()) == [1]
+    assert "at most 20 characters" in next(iter(left_out))
+    browser(*SEE, *RESEND).post(CHANGELIST, resend_form(*logs, post="yes"))
+    again = SendLog.objects.filter(notification__source="resend")
+    assert again.get(status="skipped").user == bob
+    MessageTemplate.objects.update(content="改变：{{thing9.DATA}}")
+    assert split(*logs)[0] == 0
+
+
+def bind_later(*subscribed: bool) -> Callable[[], SendLog]:
+    """A row of a user who had not bound WeChat, and has bound these openids since."""
+
+    def make() -> SendLog:
+        user = make_user("late")
+        (log,) = failed(MessageTemplate.objects.get(), user)
+        for number, follows in enumerate(subscribed, 50):
+            make_binding(user, number, subscribed=follows)
+        make_binding(user, 60, account="second")
+        return log
+
+    return make
+
+
+def changed(**values: Any) -> Callable[[], SendLog]:
+    """A row that failed, changed since."""
+
+    def make() -> SendLog:
+        (log,) = failed(MessageTemplate.objects.get())
+        SendLog.objects.filter(pk=log.pk).update(**values)
+        return log
+
+    return make
+
+
+def unbound_since() -> SendLog:
+    (log,) = failed(MessageTemplate.objects.get())
+    OpenIDBinding.objects.all().delete()
+    return log
+
+
+def user_is_gone() -> SendLog:
+    (log,) = failed(MessageTemplate.objects.get(), make_user("nobody"))
+    get_user_model().objects.filter(username="nobody").delete()
+    return log
+
+
+def unfollowed() -> SendLog:
+    (log,) = failed(MessageTemplate.objects.get())
+    OpenIDBinding.objects.update(subscribed=False)
+    return log
+
+
+KINDS: dict[str, Callable[[], SendLog]] = {
+    "failed": changed(),
+    "unfollowed since": unfollowed,
+    "binding deleted since": unbound_since,
+    "user deleted since": user_is_gone,
+    "not bound": bind_later(),
+    "bound since": bind_later(True),
+    "bound twice since": bind_later(True, True),
+    "bound since, one does not follow": bind_later(True, False),
+    "bound since, does not follow": bind_later(False),
+    "own data is refused": changed(data={"thing2": {"value": "很" * 21}}),
+    "own data is good": changed(data={"thing2": {"value": "很"}}),
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", KINDS)
+def test_as_many_are_promised_as_are_sent(template: MessageTemplate, kind: str) -> None:
+    """For each kind of row: the question's numbers are those of the rows that the answer makes."""
+    log = KINDS[kind]()
+    promised, left_out = split(log)
+    browser(*SEE, *RESEND).post(CHANGELIST, resend_form(log, post="yes"))
+    again = SendLog.objects.filter(notification__source="resend").counts()
+    assert (promised, sum(left_out.values())) == (again["pending"], again["skipped"])
+
+
+@pytest.mark.django_db
+def test_it_is_said_where_not_all_rows_were_looked_at(
+    template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The data of very many rows is checked in part, and what follows for the others is said."""
+    monkeypatch.setattr("wechat_notify.admin.pages.resend_plan.MOST_CHECKED", 1)
+    logs = failed(template, *(make_binding(number=number).user for number in (1, 2)))
+    assert "The values of the first 1 messages were looked at." in question(*logs)
+    assert "were looked at" not in question(logs[0])
+
+
+@pytest.mark.django_db
+def test_there_is_no_button_if_nobody_would_get_it(template: MessageTemplate) -> None:
+    """The page says why instead, and names the person."""
+    (log,) = failed(template, make_user("nobody"))
+    shown = question(log)
+    assert "0 messages will be sent again." in shown
+    assert "Nobody would get this message." in shown
+    assert "1 person does not get it: This user has not bound WeChat." in shown
+    assert "nobody" in shown
+    assert 'type="submit"' not in shown.split('id="content-main"')[1]
+
+
+@pytest.mark.django_db
+def test_what_was_skipped_all_the_same_is_not_counted_as_resent(
+    template: MessageTemplate,
+) -> None:
+    """Somebody may unfollow between the question and the answer."""
+    (log,) = failed(template)
+    OpenIDBinding.objects.update(subscribed=False)
+    response = browser(*SEE, *RESEND).post(CHANGELIST, resend_form(log, post="yes"), follow=True)
+    assert "0 messages were resent (skipped: 1)" in told(response)
+
+
+@pytest.mark.django_db
+def test_the_split_costs_as_many_queries_for_many(
+    template: MessageTemplate, django_assert_max_num_queries: Any
+) -> None:
+    """The database counts; nothing is asked for each row."""
+    logs = failed(template, *(make_binding(number=number).user for number in range(1, 60)))
+    client = browser(*SEE, *RESEND)
+    with django_assert_max_num_queries(40):
+        client.post(CHANGELIST, resend_form(*logs, index=0))
 
 
 @pytest.mark.django_db

@@ -9,12 +9,13 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone, translation
+from django.utils.formats import date_format
 from pytest_django import DjangoAssertNumQueries
 
 from tests.admin_pages import RESEND, SEE, browser, page, text
 from tests.factories import ORDER, make_binding, make_bindings, make_template, make_user, openid
-from wechat_notify.delivery.breaker import Breaker
 from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.sending.breaker import Breaker
 from wechat_notify.services import notify, pause
 
 pytestmark = pytest.mark.django_db
@@ -65,7 +66,7 @@ def test_an_accepted_message_has_no_reason(log: SendLog) -> None:
     shown = text(browser("view_sendlog").get(LIST))
     assert '<td class="field-explanation">-</td>' in shown
     shown = text(browser("view_sendlog").get(page("sendlog", "change", log.pk)))
-    assert re.search(r"<label>Errcode:</label>\s*<div class=.readonly.>-</div>", shown)
+    assert re.search(r"<label>Error code:</label>\s*<div class=.readonly.>-</div>", shown)
 
 
 def test_people_are_shown_by_name(log: SendLog) -> None:
@@ -116,7 +117,7 @@ def test_search_finds_people_openids_and_msgids(template: MessageTemplate, query
     assert listed(query) == [found.pk]
 
 
-@pytest.mark.parametrize("query", ["nobody", "9" * 40, "%", "oTest"])
+@pytest.mark.parametrize("query", ["nobody", "9" * 40, "9" * 5000, "%", "oTest"])
 def test_search_for_what_is_not_there(log: SendLog, query: str) -> None:
     """Nothing is found, not even by numbers that no column can hold."""
     assert listed(query) == []
@@ -161,7 +162,7 @@ def test_the_list_of_one_notification_or_one_binding(log: SendLog) -> None:
     assert str(log.notification) in text(response)
 
 
-@pytest.mark.parametrize("value", ["999999", "x", "9" * 40, ""])
+@pytest.mark.parametrize("value", ["999999", "x", "9" * 40, "9" * 5000, ""])
 def test_the_list_of_something_that_is_not_there_is_empty(log: SendLog, value: str) -> None:
     """A number that nothing has shows no rows, and never all of them."""
     assert listed(notification=value) == []
@@ -200,7 +201,8 @@ def test_a_failure_is_explained(log: SendLog) -> None:
     ("values", "said"),
     [
         ({"status": "sending"}, "A worker is sending it"),
-        ({"status": "sent", "errcode": 0, "errmsg": "ok"}, "Its receipt has not come yet."),
+        ({"status": "sent", "errcode": 0, "msgid": 1}, "Its receipt has not come yet."),
+        ({"status": "sent", "errcode": 0, "errmsg": "ok"}, "reviewing it: it gave no message"),
         ({"status": "delivered", "errcode": 0}, "on the person&#x27;s phone"),
         ({"status": "undelivered", "errcode": 0}, "did not deliver it. It can be resent."),
         (
@@ -208,8 +210,8 @@ def test_a_failure_is_explained(log: SendLog) -> None:
             "the person refuses messages of this account",
         ),
         ({"status": "uncertain"}, "It may have arrived"),
-        ({"status": "expired"}, "its time was over"),
-        ({"status": "cancelled"}, "called it off"),
+        ({"status": "expired"}, "It expired before"),
+        ({"status": "cancelled"}, "cancelled it before"),
         ({"status": "skipped", "errmsg": "This user has not bound WeChat."}, "has not bound"),
     ],
 )
@@ -222,7 +224,7 @@ def test_every_status_is_explained(log: SendLog, values: dict[str, Any], said: s
 def test_what_a_waiting_message_waits_for(log: SendLog) -> None:
     """A worker, a time, a paused notification, a paused template, an account at rest."""
     client = browser("view_sendlog")
-    assert "waits for a worker" in detail(log, client)
+    assert "It is due, and will be sent soon." in detail(log, client)
     change(log, due_at=timezone.now() + timedelta(hours=1))
     assert "It is due at" in detail(log, client)
     pause(log.notification)
@@ -232,7 +234,7 @@ def test_what_a_waiting_message_waits_for(log: SendLog) -> None:
     Breaker("default").trip(45009, "reach max api daily quota limit")
     shown = detail(log, client)
     assert "Account default rests until" in shown
-    assert "waits for a worker" not in shown
+    assert "will be sent soon" not in shown
 
 
 def test_the_card_bears_the_time_at_which_it_went_out(log: SendLog) -> None:
@@ -246,9 +248,10 @@ def test_the_card_is_the_one_that_was_sent(log: SendLog) -> None:
     """The card shows this recipient's own values over the shared ones."""
     change(log, data={"thing2": {"value": "帽子"}})
     shown = detail(log)
-    assert "帽子" in shown
-    assert "2026112301" in shown
-    assert "围巾" not in shown
+    card = shown[shown.index('<article class="wechat-card">') : shown.index("</article>")]
+    assert "帽子" in card
+    assert "2026112301" in card
+    assert "围巾" not in card
 
 
 def test_the_time_line_is_in_order(log: SendLog) -> None:
@@ -266,6 +269,47 @@ def test_the_time_line_is_in_order(log: SendLog) -> None:
     order = ["asked for", "last taken by a worker", "accepted by WeChat", "receipt came"]
     places = [shown.index(f"</time> {what}") for what in order]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        (
+            {"status": "skipped", "errmsg": "This user has not bound WeChat."},
+            "skipped: This user has not bound WeChat.",
+        ),
+        ({"status": "failed", "errcode": 43004}, "failed: The person does not follow the account."),
+        ({"status": "expired"}, "expired: It expired before it could be sent."),
+        ({"status": "cancelled"}, "cancelled: Somebody cancelled it before it was sent."),
+        ({"status": "uncertain"}, "uncertain: WeChat gave no usable answer."),
+    ],
+)
+def test_the_time_line_says_when_and_why_it_ended(
+    log: SendLog, values: dict[str, Any], what: str
+) -> None:
+    """The last thing that happened, with its moment; the list has that moment, too."""
+    when = log.notification.created_at + timedelta(days=1)
+    change(log, **values, due_at=None, finished_at=when)
+    shown = re.sub(r"\s+", " ", detail(log))
+    assert f"</time> {what}" in shown
+    line = shown[shown.index('class="wechat-timeline"') :]
+    assert line.index("asked for") < line.index(what)
+    listed_at = date_format(timezone.localtime(when), "DATETIME_FORMAT")
+    assert listed_at in text(browser("view_sendlog").get(LIST))
+
+
+def test_what_waits_is_planned(log: SendLog, template: MessageTemplate) -> None:
+    """The time of a message to come does not read as that of one that was sent."""
+    when = timezone.now() + timedelta(days=2)
+    change(log, due_at=when)
+    planned = date_format(timezone.localtime(when), "DATETIME_FORMAT")
+    shown = text(browser("view_sendlog").get(LIST))
+    assert f"planned for {planned}" in shown
+    assert "</time> planned for this time" in detail(log)
+    change(log, status="sent", errcode=0, due_at=None, sent_at=when)
+    shown = text(browser("view_sendlog").get(LIST))
+    assert planned in shown
+    assert "planned for" not in shown
 
 
 def test_resends_are_linked_both_ways(log: SendLog) -> None:

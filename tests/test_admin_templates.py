@@ -38,7 +38,7 @@ def sync(*accounts: str) -> str:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({}, "Usable"),
+        ({}, "Active"),
         ({"is_active": False}, "Switched off by hand."),
         ({"is_active": False, "missing_since": timezone.now()}, "WeChat has not listed it since"),
         ({"paused_at": timezone.now(), "pause_errcode": 43116}, "(errcode 43116)"),
@@ -203,6 +203,8 @@ def test_where_a_tap_leads_is_checked(
     good = form(template, url="/orders/", miniprogram_appid="wx1", miniprogram_pagepath="pages/a")
     assert client.post(address, good).status_code == 302
     assert MessageTemplate.objects.get().url == "/orders/"
+    assert client.post(address, {**good, "url": "www.baidu.com"}).status_code == 302
+    assert MessageTemplate.objects.get().url == "https://www.baidu.com"
 
 
 def test_what_was_registered_by_hand_can_be_edited(template: MessageTemplate) -> None:

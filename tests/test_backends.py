@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from django.core.cache import caches
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
 from django.core.checks import WARNING
 
 from tests.backend_contract import SAMPLE, BackendContract
@@ -30,7 +32,7 @@ CACHES = "django.core.cache.backends"
 
 
 class Unfinished(BaseBackend):
-    """A stranger's backend that forgot the one thing it must do."""
+    """A site's backend that forgot the one thing it must do."""
 
 
 class NoBackend:
@@ -86,6 +88,29 @@ def test_wechat_backend_makes_every_call(wechat: Sandbox) -> None:
     backend.close()
 
 
+def test_only_wechat_and_the_outbox_take_repeats(wechat: Sandbox) -> None:
+    """A backend must say so itself: WeChat's sends one message for one client_msg_id."""
+    assert not BaseBackend.supports_repeats
+    assert not ConsoleBackend.supports_repeats
+    assert LocMemBackend.supports_repeats
+    backend = build_backend("default")
+    assert backend.supports_repeats
+    for _ in range(2):
+        backend.send(replace(SAMPLE, client_msg_id="row-1"))
+    assert len(wechat.messages) == 1
+    backend.close()
+
+
+def test_clock_skew_is_told(wechat: Sandbox) -> None:
+    """The backend knows from WeChat's answers how far the clocks are apart; others do not."""
+    backend = build_backend("default")
+    assert backend.clock_skew() is None
+    backend.send(SAMPLE)
+    assert backend.clock_skew() == pytest.approx(0, abs=2)
+    assert LocMemBackend(app_settings.account("default")).clock_skew() is None
+    backend.close()
+
+
 def test_token_lives_in_the_configured_cache(
     wechat: Sandbox, configure: Configure, settings: Any, tmp_path: Path
 ) -> None:
@@ -110,6 +135,19 @@ def test_missing_credentials_are_errors(configure: Configure) -> None:
         get_backend("default")
 
 
+@pytest.mark.parametrize("blank", [" ", "\n", "\r\n", "\u00a0", "\u3000"])
+@pytest.mark.parametrize("name", ["APP_ID", "APP_SECRET"])
+def test_blanks_in_credentials_are_warned_of(configure: Configure, name: str, blank: str) -> None:
+    """A line end copied along with an app id or secret makes WeChat refuse it."""
+    good = {"BACKEND": WECHAT, "APP_ID": "wx1", "APP_SECRET": "s3cret"}
+    for value in (good[name] + blank, blank + good[name], f"s3{blank}cret"):
+        configure(default={**good, name: value})
+        (message,) = build_backend("default").check()
+        assert (message.id, message.level) == ("wechat_notify.W013", WARNING)
+        assert name in message.msg
+        assert "cret" not in message.msg
+
+
 def test_unknown_cache_is_an_error(configure: Configure) -> None:
     """A CACHE that CACHES does not have is named."""
     configure(default={"BACKEND": WECHAT}, CACHE="nowhere")
@@ -118,20 +156,32 @@ def test_unknown_cache_is_an_error(configure: Configure) -> None:
     assert "nowhere" in message.msg
 
 
-def test_cache_that_keeps_nothing_is_warned_of(configure: Configure, settings: Any) -> None:
+class OwnDummyCache(DummyCache):
+    """A site's own, derived from Django's."""
+
+
+class OwnLocMemCache(LocMemCache):
+    """The same."""
+
+
+@pytest.mark.parametrize("cache", [f"{CACHES}.dummy.DummyCache", f"{__name__}.OwnDummyCache"])
+def test_cache_that_keeps_nothing_is_warned_of(
+    configure: Configure, settings: Any, cache: str
+) -> None:
     """With a dummy cache every message would need a new token."""
-    settings.CACHES = {"default": {"BACKEND": f"{CACHES}.dummy.DummyCache"}}
+    settings.CACHES = {"default": {"BACKEND": cache}}
     configure(default={"BACKEND": WECHAT})
     (message,) = build_backend("default").check()
     assert (message.id, message.level) == ("wechat_notify.W010", WARNING)
 
 
+@pytest.mark.parametrize("cache", [f"{CACHES}.locmem.LocMemCache", f"{__name__}.OwnLocMemCache"])
 @pytest.mark.parametrize(("mode", "found"), [("classic", ["wechat_notify.W011"]), ("stable", [])])
 def test_classic_tokens_want_a_shared_cache(
-    configure: Configure, settings: Any, mode: str, found: list[str]
+    configure: Configure, settings: Any, mode: str, found: list[str], cache: str
 ) -> None:
     """Processes that share no cache invalidate each other's classic token, not the stable one."""
-    settings.CACHES = {"default": {"BACKEND": f"{CACHES}.locmem.LocMemCache"}}
+    settings.CACHES = {"default": {"BACKEND": cache}}
     configure(default={"BACKEND": WECHAT, "TOKEN_MODE": mode})
     assert [message.id for message in build_backend("default").check()] == found
 

@@ -1,5 +1,7 @@
 """The binding pages as a browser's requests meet them: whose they are, and where they lead."""
 
+import html
+import re
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
@@ -8,6 +10,7 @@ from django.template import engines
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 from django.urls import reverse
+from django.utils.encoding import iri_to_uri
 
 from tests import factories
 from wechat_notify.models import BindingRequest, OpenIDBinding
@@ -64,6 +67,11 @@ def come_back(wechat):
     return go
 
 
+def button(answer):
+    """Where the button for web authorisation leads."""
+    return html.unescape(re.search(r'href="([^"]*[?&]start=[^"]*)"', answer.content.decode())[1])
+
+
 def begin(client, next_url=""):
     """Start web authorisation; the address of WeChat's page comes back."""
     return client.post(url("bind"), {"next": next_url}, headers=IN_WECHAT)["Location"]
@@ -72,7 +80,7 @@ def begin(client, next_url=""):
 @pytest.fixture
 def shown(wechat, client):
     """A QR code on the screen."""
-    client.get(url("bind_qr", next_url="/profile/"))
+    client.post(url("bind_qr", next_url="/profile/"))
     return BindingRequest.objects.get()
 
 
@@ -93,6 +101,25 @@ def test_a_page_is_for_people_who_are_signed_in(name):
     answer = Client().get(url(name, next_url="/profile/"))
     assert answer.status_code == 302
     assert answer["Location"].startswith("/accounts/login/?next=/wechat/default/")
+
+
+@pytest.mark.urls("tests.urls")
+def test_a_site_without_a_login_page(client, alice):
+    """Nobody is sent to an address that is not there: the page says what to do."""
+    for name in ("bind", "bind_return", "bind_qr"):
+        answer = Client().get(url(name))
+        assert answer.status_code == 403
+        assert "sign in first" in answer.content.decode()
+    assert Client().post(url("unbind")).status_code == 403
+    assert client.get(url("bind")).status_code == 200
+
+
+@pytest.mark.urls("tests.translated_urls")
+def test_a_login_page_whose_address_begins_with_a_language():
+    """It has no address without one, but LocaleMiddleware leads there."""
+    answer = Client().get(url("bind"))
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/accounts/login/?next=")
 
 
 def test_what_is_no_page_is_forbidden_without_signing_in():
@@ -121,13 +148,60 @@ def test_pages_are_kept_by_nobody_and_framed_by_nobody(client):
 
 
 def test_a_get_only_offers(client, wechat):
-    """Opening the page binds nobody and leaves nowhere: it says who is signed in, with a link."""
-    answer = client.get(url("bind"), headers=IN_WECHAT)
-    page = answer.content.decode()
+    """Opening the page binds nobody and writes nothing: it says who is signed in, with a link."""
+    answer = client.get(url("bind", next_url="/profile/"), headers=IN_WECHAT)
     assert answer.status_code == 200
-    assert "alice" in page
-    assert 'href="https://open.weixin.qq.com/connect/oauth2/authorize?appid=' in page
+    assert "alice" in answer.content.decode()
     assert not wechat.calls
+    assert not BindingRequest.objects.exists()
+    started = client.get(button(answer), headers=IN_WECHAT)
+    assert started["Location"].startswith("https://open.weixin.qq.com/connect/oauth2/authorize?")
+    assert BindingRequest.objects.get().next_url == "/profile/"
+
+
+def test_a_link_on_another_site_starts_nothing(client, wechat):
+    """The button's link holds what only this session knows, for this user and account."""
+    link = button(client.get(url("bind"), headers=IN_WECHAT))
+    mallory = Client()
+    mallory.force_login(factories.make_user("mallory"))
+    for forged in (f"{url('bind')}?start=1", url("bind") + "?start=", link.replace("=", "=x")):
+        assert client.get(forged).status_code == 200
+    assert mallory.get(link).status_code == 200
+    assert client.get(link.replace("/default/", "/other/")).status_code == 200
+    assert not BindingRequest.objects.exists()
+
+
+def test_looking_costs_nothing(client, wechat):
+    """However often somebody opens the pages, no row is written and WeChat is not asked."""
+    for number in range(30):
+        for page in ("bind", "bind_qr"):
+            client.get(url(page, next_url=f"/{number}/"), headers=IN_WECHAT)
+    assert not BindingRequest.objects.exists()
+    assert not wechat.calls
+
+
+@pytest.mark.parametrize("page", ["bind", "bind_qr"])
+def test_one_person_cannot_start_without_end(client, wechat, page):
+    """Ten times in ten minutes, whatever they want to do next; after that a page says so."""
+    for number in range(30):
+        answer = client.post(url(page, next_url=f"/{number}/"), headers=IN_WECHAT)
+        if page == "bind_qr":
+            BindingRequest.objects.update(state="failed")
+    assert answer.status_code == 429
+    assert "wait ten minutes" in answer.content.decode()
+    assert BindingRequest.objects.count() == 10
+    assert wechat.calls["/cgi-bin/qrcode/create"] in (0, 10)
+    elsewhere = Client()
+    elsewhere.force_login(factories.make_user("bob"))
+    assert elsewhere.post(url(page)).status_code == 302
+
+
+def test_one_code_serves_every_page_that_is_open(client, wechat):
+    """Asking again shows the same code, and goes on to where the person wants to go now."""
+    for number in range(30):
+        client.post(url("bind_qr", next_url=f"/{number}/"))
+    assert wechat.calls["/cgi-bin/qrcode/create"] == 1
+    assert BindingRequest.objects.get().next_url == "/29/"
 
 
 def test_a_post_starts_at_once(client):
@@ -142,8 +216,33 @@ def test_a_post_starts_at_once(client):
         "scope",
         "state",
     ]
-    assert dict(query)["redirect_uri"] == "http://testserver/wechat/default/bind/return/"
+    assert urlsplit(dict(query)["redirect_uri"]).path == "/wechat/default/bind/return/"
     assert dict(query)["scope"] == "snsapi_base"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("www.school.example", "https://www.school.example"),
+        ("www.school.example:8000", "https://www.school.example"),
+        ("app:8000", "https://www.school.example"),
+        ("shop.example", "http://shop.example"),
+        ("localhost:8000", "http://localhost:8000"),
+    ],
+)
+def test_the_return_address_behind_a_proxy(client, configure, host, expected):
+    """SITE_URL knows the scheme and the host that people use; another domain of the site has
+    sessions of its own."""
+    configure(SITE_URL="https://www.school.example")
+    location = client.post(url("bind"), headers={"Host": host})["Location"]
+    back = dict(parse_qsl(urlsplit(location).query))["redirect_uri"]
+    assert back == f"{expected}/wechat/default/bind/return/"
+
+
+def test_without_a_site_url_the_request_says_where_to_return(client, configure):
+    """As it came."""
+    configure(SITE_URL="")
+    assert "redirect_uri=http%3A%2F%2Ftestserver%2Fwechat%2F" in begin(client)
 
 
 def test_another_site_cannot_post(alice):
@@ -288,7 +387,7 @@ def test_no_open_redirect_by_unbinding(client, wanted):
 @pytest.mark.parametrize("wanted", OUTSIDE[:6])
 def test_no_open_redirect_by_a_link(client, alice, wechat, wanted):
     """Nor by any link of the pages, or by what the QR page goes on to."""
-    client.get(url("bind_qr"), {"next": wanted})
+    client.post(url("bind_qr"), {"next": wanted})
     shown = BindingRequest.objects.get()
     assert client.get(url("bind_qr_status", shown.pk)).json()["location"] == url("bind")
     factories.make_binding(alice)
@@ -310,13 +409,52 @@ def test_a_secure_page_leads_to_secure_pages_only(client):
     assert BindingRequest.objects.get().next_url == ""
 
 
+RELATIVE = ["profile", "?tab=wechat", "#wechat", "profile/x.html", "wechat_notify:bind", ".."]
+
+
+@pytest.mark.parametrize("wanted", RELATIVE)
+def test_an_address_that_is_relative_to_a_page_leads_nowhere(client, come_back, wanted):
+    """The person is bound, and sees what is bound: it was relative to another page."""
+    answer = come_back(client, begin(client, wanted))
+    assert (answer.status_code, answer["Location"]) == (302, url("bind"))
+    assert client.post(url("unbind"), {"next": wanted})["Location"] == url("bind")
+
+
+@pytest.mark.parametrize("wanted", ["/" + "a" * 1_400, "/" + "字" * 160])
+def test_a_long_address_is_kept_or_left_out(client, come_back, wanted):
+    """Django redirects to 2,048 characters at most: nobody is bound and then shown an error."""
+    assert come_back(client, begin(client, wanted))["Location"] == iri_to_uri(wanted)
+    for longer in (wanted * 2, wanted * 9):
+        assert come_back(client, begin(client, longer))["Location"] == url("bind")
+
+
+@pytest.mark.parametrize("digits", [40, 5_000])
+def test_keys_without_end(client, digits):
+    """404, as for any other key that does not exist; a 40-digit one fits no column."""
+    path = url("bind_qr")
+    for end in ("/", ".png"):
+        assert client.get(f"{path}{'1' * digits}{end}").status_code == 404
+    assert client.post(url("unbind"), {"binding": "1" * digits}).status_code == 302
+
+
 # -- the QR code
+
+
+def test_a_code_is_asked_for_by_a_form(client, wechat):
+    """It works without scripts: a button, its POST, and back to the page with the code."""
+    page = client.get(url("bind_qr", next_url="/profile/"))
+    assert f'<form method="post" action="{url("bind_qr")}?next=' in page.content.decode()
+    assert "bind.js" not in page.content.decode()
+    answer = client.post(url("bind_qr", next_url="/profile/"))
+    assert answer["Location"] == url("bind_qr", next_url="%2Fprofile%2F")
+    assert "QR code to scan" in client.get(answer["Location"]).content.decode()
 
 
 def test_the_code_is_shown(client, shown):
     """A page with a picture of its own, without scripts or styles in it."""
     page = client.get(url("bind_qr", next_url="/profile/")).content.decode()
     assert url("bind_qr_image", shown.pk) in page
+    assert "bind.js" in page
     assert "<style" not in page
     assert "style=" not in page
     assert "onclick" not in page
@@ -367,22 +505,24 @@ def test_web_authorisation_has_no_code(client):
 def test_who_is_bound_needs_no_code(client, alice, wechat):
     """The page that shows what is bound comes instead, and WeChat is asked for nothing."""
     factories.make_binding(alice)
-    answer = client.get(url("bind_qr", next_url="/profile/"))
-    assert answer["Location"] == url("bind", next_url="%2Fprofile%2F")
+    for ask in (client.get, client.post):
+        answer = ask(url("bind_qr", next_url="/profile/"))
+        assert answer["Location"] == url("bind", next_url="%2Fprofile%2F")
     assert not wechat.calls
 
 
 def test_who_no_longer_follows_gets_a_code(client, alice, wechat):
     """Scanning it makes them follow again."""
     factories.make_binding(alice, subscribed=False)
-    page = client.get(url("bind_qr")).content.decode()
-    assert "Follow the account" in page
+    assert "Follow the account" in client.get(url("bind_qr")).content.decode()
+    answer = client.post(url("bind_qr"), follow=True)
+    assert "QR code to scan" in answer.content.decode()
 
 
 def test_no_code_from_wechat(client, wechat):
     """A kind page."""
     wechat.http_error(502, path="/cgi-bin/qrcode/create")
-    answer = client.get(url("bind_qr", next_url="/profile/"))
+    answer = client.post(url("bind_qr", next_url="/profile/"))
     assert answer.status_code == 502
     assert "try again" in answer.content.decode()
 

@@ -113,6 +113,13 @@ def test_what_is_known_of_following_is_taken_for_a_new_binding(alice):
     assert (again.subscribed, again.follow_changed_at) == (False, known_at)
 
 
+def test_what_cannot_be_a_unionid_is_an_error(alice):
+    """Said at once, and nothing is written: the column would not take it."""
+    with pytest.raises(InvalidData, match="is not a unionid"):
+        bind(alice, OPENID, unionid="u" * 65)
+    assert not OpenIDBinding.objects.exists()
+
+
 def test_a_unionid_is_added(alice):
     """One that becomes known later is kept; an empty one takes nothing away."""
     bind(alice, OPENID)

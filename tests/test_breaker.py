@@ -5,10 +5,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.utils import timezone as django_timezone
 
-from wechat_notify.delivery import breaker as breaker_module
-from wechat_notify.delivery.breaker import BEIJING, Breaker
+from tests.caches import cache_contents
+from wechat_notify.sending.breaker import BEIJING, Breaker
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=timezone.utc)
 
@@ -127,14 +128,16 @@ def test_a_rest_explains_itself(clock: Any) -> None:
 def test_what_another_program_left_under_the_key_is_not_a_rest() -> None:
     """A cache is shared property."""
     breaker = Breaker("default")
+    breaker.trip(45009, "")
+    (key,) = cache_contents()
     for found in ("text", {"not": "ours"}, {"since": 1, "until": 2}):
-        breaker_module.caches["default"].set(breaker._key, found)
+        caches["default"].set(key, found)
         assert breaker.rest() is None
 
 
 def test_a_rest_can_be_kept_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some sites let their cache keep nothing else."""
-    cache = breaker_module.caches["default"]
+    cache = caches["default"]
     keep, look = cache.set, cache.get
     monkeypatch.setattr(cache, "set", lambda key, value, *more: keep(key, json.dumps(value), *more))
     monkeypatch.setattr(cache, "get", lambda key: json.loads(look(key) or "null"))

@@ -2,9 +2,11 @@
 
 import json
 import logging
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,9 +17,10 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from wechat_notify.exceptions import TokenError, TransportError, WeChatError
 from wechat_notify.sandbox import samples
 from wechat_notify.sandbox.server import Sandbox
-from wechat_notify.types import Outcome, SendResult, TemplateMessage
-from wechat_notify.wechat import tokens
-from wechat_notify.wechat.client import FollowerPage, WeChatClient
+from wechat_notify.types import FollowerPage, Outcome, SendResult, TemplateMessage
+from wechat_notify.wechat import oauth
+from wechat_notify.wechat.client import WeChatClient
+from wechat_notify.wechat.transport import Transport
 
 API = "http://wechat.invalid"
 SECRET = "SECRET-NOBODY-MAY-SEE"
@@ -32,11 +35,6 @@ DATA = {
 MESSAGE = TemplateMessage(ALICE, samples.APPOINTMENT_TEMPLATE_ID, DATA)
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "RETRY_DELAY", 0.01)
-
-
 @pytest.fixture
 def wechat() -> Iterator[Sandbox]:
     """A fake WeChat with its sample people and templates."""
@@ -44,16 +42,17 @@ def wechat() -> Iterator[Sandbox]:
         yield running
 
 
-def new_client(wechat: Sandbox, **options: Any) -> WeChatClient:
+def new_client(
+    wechat: Sandbox, timeout: tuple[float, float] = (5, 5), pool_size: int = 32, **options: Any
+) -> WeChatClient:
     return WeChatClient(
+        Transport(wechat.url, timeout=timeout, pool_size=pool_size),
         **{
             "app_id": wechat.app_id,
             "app_secret": wechat.app_secret,
-            "api_base": wechat.url,
             "cache": LocMemCache(uuid.uuid4().hex, {}),
-            "timeout": (5, 5),
             **options,
-        }
+        },
     )
 
 
@@ -78,7 +77,7 @@ def wire() -> Iterator[responses.RequestsMock]:
 def wired(wire: responses.RequestsMock) -> WeChatClient:
     """A client that meets those answers."""
     cache = LocMemCache(uuid.uuid4().hex, {})
-    return WeChatClient(app_id="wx1", app_secret=SECRET, api_base=API, cache=cache)
+    return WeChatClient(Transport(API), app_id="wx1", app_secret=SECRET, cache=cache)
 
 
 def answer_send(wire: responses.RequestsMock, **answer: Any) -> None:
@@ -144,6 +143,12 @@ def test_nothing_that_was_not_given_goes_out(
         ("3717005636572528642", 3717005636572528642),
         ("not a number", None),
         (None, None),
+        (True, None),
+        (3.717005636572529e18, None),
+        (-1, None),
+        (2**63, None),
+        ("9" * 5000, None),
+        ([], None),
     ],
 )
 def test_msgid_may_be_long_or_text(
@@ -152,6 +157,32 @@ def test_msgid_may_be_long_or_text(
     """A 64-bit msgid stays exact, as a number or as text; none at all is still a success."""
     answer_send(wire, json={"errcode": 0, "errmsg": "ok", "msgid": msgid})
     assert wired.send_template(MESSAGE) == SendResult(Outcome.ACCEPTED, 0, "ok", msgid=known)
+
+
+def test_endless_msgid_is_no_msgid(wire: responses.RequestsMock, wired: WeChatClient) -> None:
+    """1e999 is a number in JSON, and none that could be stored."""
+    answer_send(wire, body='{"errcode": 0, "errmsg": "ok", "msgid": 1e999}')
+    assert wired.send_template(MESSAGE) == SendResult(Outcome.ACCEPTED, 0, "ok")
+
+
+@pytest.mark.parametrize("status", [302, 401, 407])
+def test_what_a_proxy_refuses_is_not_sent(
+    wire: responses.RequestsMock, wired: WeChatClient, status: int
+) -> None:
+    """Nobody but a proxy answers so: the message has not left, and the reason is told."""
+    answer_send(wire, status=status)
+    result = wired.send_template(MESSAGE)
+    assert (result.outcome, result.errcode) == (Outcome.NOT_SENT, None)
+    assert result.errmsg.startswith(f"HTTP {status}: ")
+
+
+def test_answer_that_is_too_large_leaves_the_message_unknown(
+    wire: responses.RequestsMock, wired: WeChatClient
+) -> None:
+    """It left, and what became of it cannot be read."""
+    answer_send(wire, body=b" " * 4_000_000)
+    result = wired.send_template(MESSAGE)
+    assert (result.outcome, result.errmsg) == (Outcome.UNKNOWN, "WeChat's answer is too large.")
 
 
 def test_missing_errcode_with_a_msgid_is_a_success(
@@ -232,18 +263,21 @@ def test_unreachable_host_is_not_sent(wechat: Sandbox, client: WeChatClient) -> 
     wechat.start()
 
 
-def test_a_cache_that_fails_costs_no_message(
-    client: WeChatClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a token nothing has left, and what the cache complains of is nobody's to read."""
+class CacheAway(LocMemCache):
+    """A cache server that is away, as Redis reports it."""
 
-    def away() -> str:
+    def get(self, key: str, default: Any = None, version: Any = None) -> Any:
         raise ConnectionError("redis://:password@cache.example")
 
-    monkeypatch.setattr(client.tokens, "get", away)
+
+def test_a_cache_that_fails_costs_no_message(wechat: Sandbox) -> None:
+    """Without a token nothing has left, and the cache's own words, which may hold its password,
+    are not shown."""
+    client = new_client(wechat, cache=CacheAway("away", {}))
     result = client.send_template(MESSAGE)
     assert (result.outcome, result.endpoint) == (Outcome.NOT_SENT, "token")
     assert result.errmsg == "No access token: the cache failed (ConnectionError)."
+    client.close()
 
 
 def test_nothing_is_repeated_but_for_the_token(wechat: Sandbox, client: WeChatClient) -> None:
@@ -330,7 +364,7 @@ def test_token_answer_without_a_token_is_no_token(answer: dict[str, Any]) -> Non
     with responses.RequestsMock() as wire:
         wire.post(f"{API}/cgi-bin/stable_token", json=answer)
         cache = LocMemCache(uuid.uuid4().hex, {})
-        client = WeChatClient(app_id="wx1", app_secret=SECRET, api_base=API, cache=cache)
+        client = WeChatClient(Transport(API), app_id="wx1", app_secret=SECRET, cache=cache)
         result = client.send_template(MESSAGE)
     assert (result.outcome, result.endpoint) == (Outcome.NOT_SENT, "token")
 
@@ -348,7 +382,7 @@ def test_token_requests_are_as_documented(
     }
     cache = LocMemCache(uuid.uuid4().hex, {})
     WeChatClient(
-        app_id="wx1", app_secret=SECRET, api_base=API, cache=cache, token_mode="classic"
+        Transport(API), app_id="wx1", app_secret=SECRET, cache=cache, token_mode="classic"
     ).tokens.get()
     assert wire.calls[-1].request.params == {
         "grant_type": "client_credential",
@@ -424,6 +458,77 @@ def test_followers_come_by_the_page(wire: responses.RequestsMock, wired: WeChatC
         call.request.params.get("next_openid") for call in wire.calls if "user" in call.request.url
     ]
     assert asked == [None, "b"]
+
+
+def test_page_of_ten_thousand_followers_is_read(
+    wire: responses.RequestsMock, wired: WeChatClient
+) -> None:
+    """The longest answer that WeChat gives is below the limit."""
+    openids = [f"o{number:063}" for number in range(10_000)]
+    answer = {"total": 10_000, "count": 10_000, "data": {"openid": openids}, "next_openid": "x"}
+    wire.get(f"{API}/cgi-bin/user/get", json=answer)
+    assert wired.get_followers().openids == openids
+
+
+ODD = [None, 1, 1e999, "x", [], [1], {}, {"openid": 1}, {"openid": ["a b"]}, {"openid": "ab"}]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_answers_of_another_shape_are_transport_errors(
+    wire: responses.RequestsMock, wired: WeChatClient, odd: Any
+) -> None:
+    """Whatever stands where a list, a number or an object should, nothing else is raised."""
+    names = ("template_list", "template_id", "user_info_list", "data", "total", "ticket", "url")
+    answer = json.dumps(dict.fromkeys([*names, "expire_seconds", "quota", "request"], odd))
+    wire.add(responses.GET, re.compile(f"{API}/cgi-bin/(?!token)"), body=answer)
+    wire.add(responses.POST, re.compile(f"{API}/cgi-bin/(?!stable_token)"), body=answer)
+    calls: list[Callable[[], Any]] = [
+        wired.get_templates,
+        lambda: wired.add_template("TM1"),
+        lambda: wired.get_users(["a"]),
+        wired.get_followers,
+        lambda: wired.create_qrcode("s", 60),
+        wired.get_quota,
+        lambda: wired.get_request("1-2-3"),
+    ]
+    for call in calls:
+        with suppress(TransportError):
+            call()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"errcode": 1e999}',
+        '{"openid": 1e999}',
+        '{"openid": ["o1"]}',
+        '{"openid": "o1 \\u0000"}',
+        '{"openid": "\\ud800"}',
+        '{"openid": "%s"}' % ("o" * 65),
+        '{"openid": %s}' % ("[" * 50_000 + "]" * 50_000),
+        "[" * 50_000,
+        "{}",
+        "[]",
+        "",
+    ],
+    ids=lambda body: body[:30],
+)
+def test_web_authorisation_raises_nothing_else(body: str) -> None:
+    """An answer to a code that holds no openid is a TransportError, however odd it is."""
+    transport = Transport(API)
+    with responses.RequestsMock() as wire:
+        wire.get(f"{API}/sns/oauth2/access_token", body=body)
+        with pytest.raises(TransportError):
+            oauth.exchange_code(transport, app_id="wx1", app_secret=SECRET, code="c")
+
+
+def test_odd_unionid_is_left_out() -> None:
+    """What cannot be a unionid does not keep a person from being bound."""
+    transport = Transport(API)
+    with responses.RequestsMock() as wire:
+        wire.get(f"{API}/sns/oauth2/access_token", body='{"openid": "o1", "unionid": "\\u0000"}')
+        person = oauth.exchange_code(transport, app_id="wx1", app_secret=SECRET, code="c")
+    assert (person.openid, person.unionid) == ("o1", "")
 
 
 def test_sandbox_followers_are_listed(client: WeChatClient) -> None:

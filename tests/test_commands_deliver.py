@@ -3,7 +3,9 @@
 import io
 import os
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,13 +19,14 @@ from django.utils import timezone
 
 from tests.factories import ORDER, make_template, openid
 from wechat_notify.backends import locmem
-from wechat_notify.delivery import engine, worker
-from wechat_notify.delivery.engine import Report
-from wechat_notify.delivery.worker import Worker, last_seen
-from wechat_notify.management import progress
+from wechat_notify.dispatchers.signs_of_life import last_seen
+from wechat_notify.dispatchers.worker import Worker
 from wechat_notify.management.progress import ProgressLine
-from wechat_notify.models import Notification, Receipt, SendLog
+from wechat_notify.models import MessageTemplate, Notification, Receipt, SendLog
+from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.sending.engine import Report
 from wechat_notify.services import notify
+from wechat_notify.types import Outcome, SendResult
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,7 +36,7 @@ Status = SendLog.Status
 
 @pytest.fixture(autouse=True)
 def only_workers_send(configure: Configure) -> None:
-    configure(DISPATCHER="wechat_notify.delivery.dispatch.WorkerDispatcher")
+    configure(DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher")
 
 
 def write(count: int = 1, **options: Any) -> Notification:
@@ -141,6 +144,27 @@ def test_the_summary_says_why_an_account_rests_and_until_when() -> None:
     assert statuses() == {"pending": 3}
 
 
+def test_the_summary_quotes_what_wechat_said_to_an_account() -> None:
+    """WeChat's own words stand beside ours, with all that they name."""
+    text = "api unauthorized, 203.0.113.9 rid: 5f2a-1b"
+    locmem.results.add(SendResult(Outcome.REFUSED, 48001, text), times=50)
+    write(3)
+    assert f"WeChat's words: “{text}”" in deliver()
+
+
+def test_the_summary_names_a_host_that_is_not_whitelisted(
+    wechat: Sandbox, known_template: MessageTemplate
+) -> None:
+    """40164 speaks of this host: its name, WeChat's own words and the IP address to add."""
+    text = "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist"
+    wechat.fail(40164, times=None, path="/cgi-bin/message/template/send", errmsg=text)
+    notify([openid(n) for n in range(3)], known_template, ORDER)
+    said = deliver()
+    assert f"WeChat refuses server {socket.gethostname()} since 20" in said
+    assert f"WeChat's words: “{text}" in said
+    assert "Add 203.0.113.9 to the account's IP whitelist" in said
+
+
 def test_the_summary_names_an_account_that_cannot_send(configure: Configure) -> None:
     """A backend that cannot be made leaves its rows waiting and is pointed out."""
     write(1)
@@ -166,11 +190,10 @@ def report(sent: int) -> Report:
     return made
 
 
-def test_a_terminal_sees_one_line_that_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_sees_one_line_that_moves() -> None:
     """A bar with share, counts and speed is drawn over itself, and gone at the end."""
-    monkeypatch.setattr(progress, "REDRAW_SECONDS", 0)
     terminal = Terminal()
-    with ProgressLine(OutputWrapper(terminal), total=10) as line:
+    with ProgressLine(OutputWrapper(terminal), total=10, redraw_seconds=0) as line:
         line(report(5))
         line(report(10))
     text = terminal.getvalue()
@@ -180,21 +203,20 @@ def test_a_terminal_sees_one_line_that_moves(monkeypatch: pytest.MonkeyPatch) ->
     assert text.endswith("\r\x1b[K")
 
 
-def test_a_log_file_gets_plain_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seconds", "lines"), [(0, 2), (60, 0)])
+def test_a_log_file_gets_plain_lines_now_and_then(seconds: float, lines: int) -> None:
     """No carriage return, no escape codes; and not a line for every batch."""
     out = io.StringIO()
-    with ProgressLine(OutputWrapper(out), total=10) as line:
+    with ProgressLine(OutputWrapper(out), total=10, line_seconds=seconds) as line:
         line(report(1))
-        monkeypatch.setattr(progress, "LINE_SECONDS", 0)
         line(report(5))
-    assert out.getvalue().startswith(" 50% 5 sent, ")
-    assert out.getvalue().count("\n") == 1
+    assert out.getvalue().count("\n") == out.getvalue().count("sent, ") == lines
+    assert ("\n 50% 5 sent, " in out.getvalue()) is (lines > 0)
     assert "\r" not in out.getvalue()
 
 
-def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_total_there_is_no_bar() -> None:
     """A worker that stays cannot know how much will come."""
-    monkeypatch.setattr(progress, "REDRAW_SECONDS", 0)
     terminal = Terminal()
     with ProgressLine(OutputWrapper(terminal)) as line:
         line(report(5))
@@ -207,11 +229,18 @@ def test_without_a_total_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_ctrl_c_ends_watch_with_a_summary() -> None:
     """SIGINT while idle: no traceback, exit 0, and the old handlers are back."""
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+
+    def press_ctrl_c() -> None:
+        while not locmem.outbox:
+            time.sleep(0.005)
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    person = threading.Thread(target=press_ctrl_c, daemon=True)
+    person.start()
     write(1)
     said = deliver("--watch", "--interval=0.05")
-    timer.join()
+    person.join()
     assert "Done: 1 sent." in said
     assert "Stopped." in said
     assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
@@ -236,93 +265,126 @@ def test_watch_ends_at_max() -> None:
     assert "Done: 3 sent." in deliver("--watch", "--max=3")
 
 
-def test_an_idle_worker_looks_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The interval doubles up to four times its length, and is short again after work."""
-    idle = Worker()
-    waits: list[float] = []
+class Waits(threading.Event):
+    """A worker's ``stop`` that takes no time, and says how long the worker would have waited."""
 
-    def wait(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 4:
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0)
+        if len(self.seconds) == 4:
             write(1)
-        if len(waits) == 6:
-            idle.stop.set()
+        if len(self.seconds) == 6:
+            self.set()
+        return self.is_set()
 
-    monkeypatch.setattr(idle.stop, "wait", wait)
+
+def test_an_idle_worker_looks_every_interval() -> None:
+    """However long it has idled; after work it looks again at once."""
+    if connection.vendor == "postgresql":
+        pytest.skip("there it listens: tests/services/test_wakeups.py")
+    idle = Worker()
+    idle.stop = waits = Waits()
     idle.watch(1.0)
-    assert waits == [1, 2, 4, 4, 1, 2]
+    assert waits.seconds == [1] * 6
     assert statuses() == {"sent": 1}
 
 
+def test_other_databases_are_asked_for_nothing() -> None:
+    """Only PostgreSQL can wake a worker: elsewhere notify() runs no statement after the commit."""
+    with CaptureQueriesContext(connection) as queries:
+        write()
+    last = queries[-1]["sql"]
+    assert last == ("NOTIFY wechat_notify" if connection.vendor == "postgresql" else "COMMIT")
+
+
 class Outage:
-    """A database, or cache, that fails for a number of runs."""
+    """A database that refuses a number of claims, after so many messages have left.
 
-    def __init__(self, times: int, error: Exception) -> None:
+    ``only``: it refuses the statements that begin so instead.
+    """
+
+    def __init__(self, times: int, error: Exception, *, after: int = 0, only: str = "") -> None:
         self.left = times
+        self._only = only
         self._error = error
-        self._deliver = engine.deliver
+        self._after = after
 
-    def __call__(self, **options: Any) -> Report:
-        if self.left:
+    def __call__(self, execute: Any, sql: str, *more: Any) -> Any:
+        claims = "WITH due" in sql or "SKIP LOCKED" in sql
+        refuses = sql.startswith(self._only) if self._only else claims
+        if refuses and self.left and len(locmem.outbox) >= self._after:
             self.left -= 1
             raise self._error
-        return self._deliver(**options)
+        return execute(sql, *more)
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "DATABASE_WAIT_FIRST", 0.001)
+class NoWaits(threading.Event):
+    """A worker's ``stop`` whose waits end at once."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set()
+
+
+def impatient(**options: Any) -> Worker:
+    """A worker that tries again at once where others wait for the database."""
+    worker = Worker(**options)
+    worker.stop = NoWaits()
+    return worker
 
 
 @pytest.mark.parametrize("error", [OperationalError("gone away"), ConnectionError("redis")])
-def test_watch_outlasts_a_restart(
-    error: Exception,
-    impatient: None,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_watch_outlasts_a_restart(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     """A database or cache that restarts is waited for, and the log says so."""
-    monkeypatch.setattr(engine, "deliver", Outage(8, error))
     write(1)
-    assert "Done: 1 sent." in deliver("--watch", "--max=1")
+    worker = impatient(limit=1)
+    with connection.execute_wrapper(Outage(8, error)):
+        worker.watch(1)
+    assert worker.report.sent == 1
     assert "goes on in" in caplog.text
 
 
-def test_once_outlasts_a_moment(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_once_outlasts_a_moment() -> None:
     """A deadlock or a locked file is tried again within a run."""
-    monkeypatch.setattr(engine, "deliver", Outage(2, OperationalError("deadlock")))
     write(1)
-    assert deliver() == "Done: 1 sent.\n"
+    worker = impatient()
+    with connection.execute_wrapper(Outage(2, OperationalError("deadlock"))):
+        worker.drain()
+    assert worker.report.sent == 1
 
 
-def test_once_gives_up_in_words(impatient: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database that stays away is a CommandError, for cron to mail, not a traceback."""
-    monkeypatch.setattr(engine, "deliver", Outage(99, OperationalError("connection refused")))
+def test_once_gives_up() -> None:
+    """A database that stays away ends the run after a few tries."""
     write(1)
-    with pytest.raises(CommandError, match="does not answer"):
+    outage = Outage(99, OperationalError("connection refused"))
+    with connection.execute_wrapper(outage), pytest.raises(OperationalError):
+        impatient().drain()
+    assert outage.left == 99 - 5
+
+
+def test_a_database_that_is_away_is_told_in_words() -> None:
+    """It is a CommandError, for cron to mail, not a traceback."""
+    away = connection.execute_wrapper(Outage(99, OperationalError("refused"), only="SELECT"))
+    with away, pytest.raises(CommandError, match="does not answer"):
         deliver()
 
 
 def test_what_was_done_before_an_interruption_counts(
-    impatient: None, monkeypatch: pytest.MonkeyPatch
+    configure: Configure, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The summary holds what a run had written before the database failed under it."""
-    real = engine.deliver
-    runs = iter([2, None])
-
-    def deliver_then_fail(**options: Any) -> Report:
-        limit = next(runs)
-        if limit is None:
-            return real(**options)
-        real(**{**options, "limit": limit})
-        raise OperationalError("gone away")
-
-    monkeypatch.setattr(engine, "deliver", deliver_then_fail)
-    write(5)
-    assert deliver() == "Done: 5 sent.\n"
+    configure(CONCURRENCY=1, BATCH_SIZE=2)
+    write(20)
+    worker = impatient()
+    with connection.execute_wrapper(Outage(1, OperationalError("gone away"), after=1)):
+        worker.drain()
+    assert worker.report.sent == 20
+    assert "goes on in" in caplog.text
 
 
-def test_a_worker_leaves_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_leaves_signs_of_life() -> None:
     """Others can see when a worker was last at work, for which account."""
     assert last_seen("default") is None
     deliver("--account=default")
@@ -333,22 +395,26 @@ def test_a_worker_leaves_signs_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_idle_worker_only_reads() -> None:
-    """Looking for work takes two SELECTs and no lock."""
+    """Looking for work takes one SELECT and no lock."""
     with CaptureQueriesContext(connection) as queries:
         Worker().drain()
     ours = [query["sql"] for query in queries if SendLog._meta.db_table in query["sql"]]
-    assert len(ours) == 2
+    assert len(ours) == 1
     assert all(sql.startswith("SELECT") and "FOR UPDATE" not in sql for sql in ours)
 
 
-def test_a_long_run_shows_progress(monkeypatch: pytest.MonkeyPatch, configure: Configure) -> None:
+def test_a_long_run_shows_progress(configure: Configure) -> None:
     """Lines appear while a run is on, with the totals of all its rounds."""
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0)
-    configure(DISPATCHER="wechat_notify.delivery.dispatch.WorkerDispatcher", BATCH_SIZE=100)
+    configure(DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher", BATCH_SIZE=100)
     write(250)
-    lines = deliver().splitlines()
-    assert lines[-1] == "Done: 250 sent."
-    assert lines[0].startswith(" 40% 100 sent")
+    out = io.StringIO()
+    line = ProgressLine(OutputWrapper(out), total=250, line_seconds=0)
+    Worker(progress=line).drain()
+    assert [text.partition(",")[0] for text in out.getvalue().splitlines()] == [
+        " 40% 100 sent",
+        " 80% 200 sent",
+        "100% 250 sent",
+    ]
 
 
 def test_a_worker_settles_the_receipts_that_wait() -> None:

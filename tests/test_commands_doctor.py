@@ -1,6 +1,10 @@
 """manage.py wechat_doctor: plain words, a next step, and an exit code that cron understands."""
 
 import io
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,15 +16,23 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from tests.databases import database_url
 from tests.factories import APP_SECRET, ORDER, make_template, openid
-from wechat_notify.delivery.breaker import Breaker
-from wechat_notify.models import MessageTemplate, SendLog
+from wechat_notify.backends.locmem import LocMemBackend
+from wechat_notify.dispatchers.signs_of_life import BACKGROUND, SignOfLife
+from wechat_notify.models import MessageTemplate, Receipt, SendLog
 from wechat_notify.sandbox.server import Sandbox
-from wechat_notify.services import notify, pause
+from wechat_notify.sending.breaker import Breaker
+from wechat_notify.sending.engine import deliver
+from wechat_notify.sending.forks_record import record_no_threads
+from wechat_notify.sending.way_out import WayOut
+from wechat_notify.services import notify, pause, sync_templates
+from wechat_notify.types import Outcome, SendResult
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Configure = Callable[..., None]
+SEND = "/cgi-bin/message/template/send"
 TOKEN = "/cgi-bin/stable_token"
 QUOTA = "/cgi-bin/openapi/quota/get"
 
@@ -37,8 +49,8 @@ def ask(*arguments: str, **options: Any) -> tuple[str, int]:
 
 @pytest.fixture
 def well(known_template: MessageTemplate, configure: Configure) -> MessageTemplate:
-    """A site where all is well, with workers that send."""
-    configure(DISPATCHER="wechat_notify.delivery.dispatch.WorkerDispatcher")
+    """A site where all is well, which sends in the background."""
+    configure(DISPATCHER="wechat_notify.dispatchers.background.BackgroundDispatcher")
     return known_template
 
 
@@ -66,9 +78,9 @@ def test_all_is_well(well: MessageTemplate, wechat: Sandbox) -> None:
     """Token, quota and templates in order: exit 0, no secret and no token in sight."""
     said, problems = ask("--account=default")
     assert problems == 0
-    assert "gives an access token, and takes it" in said
+    assert "answers, and takes the access token" in said
     assert "Quota: 0 of 100000 used today." in said
-    assert "1 active" in said
+    assert "1 active, 1 never compared with WeChat" in said
     assert "none is due" in said
     assert APP_SECRET not in said
     token = caches["default"].get(f"wechat_notify:token:stable:{wechat.app_id}:value")
@@ -117,7 +129,7 @@ def test_a_quota_that_cannot_be_asked_for(well: MessageTemplate, wechat: Sandbox
     wechat.fail(48001, path=QUOTA)
     said, problems = ask("--account=default")
     assert problems == 0
-    assert "gives an access token" in said
+    assert "answers, and takes the access token" in said
     assert "48001" in said
 
 
@@ -176,7 +188,7 @@ def test_a_shared_cache(
     """A cache outside the process that answers is as it should be."""
     use_cache("filebased.FileBasedCache", str(tmp_path))
     said, problems = ask("--account=default")
-    assert "shared, and keeps what it is given" in said
+    assert "(FileBasedCache): keeps what it is given" in said
     assert problems == 0
 
 
@@ -273,6 +285,15 @@ def test_what_wechat_changed_is_noted(well: MessageTemplate) -> None:
     assert "Templates order_paid: changed on WeChat" in said
 
 
+def test_templates_are_ok_once_wechat_has_shown_them(
+    well: MessageTemplate, wechat: Sandbox
+) -> None:
+    """Registered by hand and never compared is a note; after a sync it is said when that was."""
+    assert level(ask("--account=default")[0], "1 never compared with WeChat") == "note"
+    sync_templates()
+    assert level(ask("--account=default")[0], "active, compared with WeChat at 20") == "ok"
+
+
 # -- messages ---------------------------------------------------------------------------------
 
 
@@ -284,7 +305,7 @@ def test_messages_that_nobody_sends_are_a_problem(well: MessageTemplate) -> None
     said, problems = ask("--account=default")
     assert problems == 1
     assert "3 due, the oldest for 10" in said
-    assert "wechat_deliver --watch" in said
+    assert "A process that serves requests sends them." in said
 
 
 def test_messages_that_a_rest_holds_up_are_none(well: MessageTemplate) -> None:
@@ -309,15 +330,214 @@ def test_messages_in_every_other_plight_are_counted(well: MessageTemplate) -> No
     assert "4 uncertain" in said
 
 
-def test_the_worker_was_seen(well: MessageTemplate) -> None:
-    """Whether wechat_deliver is at work, and when it last was."""
-    assert "not seen within a week" in ask("--account=default")[0]
+def level(said: str, text: str) -> str:
+    """The mark of the one line that holds ``text``."""
+    (line,) = [line for line in said.splitlines() if text in line]
+    return line.split()[0]
+
+
+def test_the_worker_was_seen(
+    well: MessageTemplate,
+    use_cache: Callable[..., None],
+    configure: Configure,
+    tmp_path: Path,
+) -> None:
+    """Where nothing leaves without wechat_deliver, it must have been seen lately."""
+    configure(DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher")
+    use_cache("filebased.FileBasedCache", str(tmp_path))
+    said, problems = ask("--account=default")
+    assert level(said, "wechat_deliver was not seen within a week") == "PROBLEM"
+    assert problems == 1
     call_command("wechat_deliver", verbosity=0)
-    assert "is at work" in ask("--account=default")[0]
-    caches["default"].set(
-        "wechat_notify:worker:default", (timezone.now() - timedelta(hours=3)).isoformat()
+    assert level(ask("--account=default")[0], "wechat_deliver is at work") == "ok"
+    long_ago = timezone.now() - timedelta(hours=3)
+    caches["second"].set("wechat_notify:sign_of_life:worker:default", long_ago.isoformat())
+    assert level(ask("--account=default")[0], "wechat_deliver was last seen 3") == "PROBLEM"
+
+
+def test_who_sends_in_the_background_was_seen(
+    well: MessageTemplate, use_cache: Callable[..., None], tmp_path: Path
+) -> None:
+    """A site that nobody has opened for a week may have had nothing to send: a note."""
+    use_cache("filebased.FileBasedCache", str(tmp_path))
+    said, problems = ask("--account=default")
+    assert level(said, "none was at work within a week") == "note"
+    assert problems == 0
+    SignOfLife(BACKGROUND, ["default"]).give()
+    assert level(ask("--account=default")[0], "Sender: last at work") == "ok"
+
+
+def test_a_cache_of_each_process_hides_what_others_do(
+    well: MessageTemplate, use_cache: Callable[..., None]
+) -> None:
+    """Rests and workers of other processes are not seen, and that is what is said."""
+    use_cache("locmem.LocMemCache", "of-this-process")
+    said, _problems = ask("--account=default")
+    assert level(said, "Sending: not known") == "note"
+    assert level(said, "Worker: not known") == "note"
+
+
+def test_a_rest_that_would_be_seen(
+    well: MessageTemplate, use_cache: Callable[..., None], tmp_path: Path
+) -> None:
+    """In a cache that all share, no rest means that the account sends."""
+    use_cache("filebased.FileBasedCache", str(tmp_path))
+    assert level(ask("--account=default")[0], "the account does not rest") == "ok"
+
+
+def test_messages_left_behind_and_never_taken_are_a_problem(well: MessageTemplate) -> None:
+    """A worker was stopped, and for minutes after its lease none has come to take over."""
+    write(2).logs.update(
+        status=SendLog.Status.SENDING, claimed_at=timezone.now() - timedelta(minutes=30)
     )
-    assert "last seen 3" in ask("--account=default")[0]
+    said, problems = ask("--account=default")
+    assert level(said, "2 left behind") == "PROBLEM"
+    assert problems == 1
+
+
+def test_messages_that_wait_for_long_are_never_ok(well: MessageTemplate) -> None:
+    """What a rest holds up for hours is named as waiting."""
+    write()
+    SendLog.objects.update(due_at=timezone.now() - timedelta(hours=2))
+    Breaker("default").trip(45009, "")
+    assert level(ask("--account=default")[0], "3 due, the oldest for 2") == "note"
+
+
+# -- receipts ---------------------------------------------------------------------------------
+
+
+def test_without_a_callback_nothing_is_known_of_deliveries(well: MessageTemplate) -> None:
+    """No CALLBACK_TOKEN, no receipts: a note that says so."""
+    assert level(ask("--account=default")[0], "Callbacks: not set up") == "note"
+
+
+def test_receipts_are_ok_where_some_have_come(well: MessageTemplate, configure: Configure) -> None:
+    """A callback that is set up is no callback that works: only a receipt shows that."""
+    configure(default={"CALLBACK_TOKEN": "a-token-of-the-account"})
+    assert level(ask("--account=default")[0], "no receipt has come yet") == "note"
+    receipt = Receipt.objects.create(
+        account="default", openid=openid(1), msgid=1, status="success", event_at=timezone.now()
+    )
+    assert level(ask("--account=default")[0], "the last receipt came") == "ok"
+    days_ago = timezone.now() - timedelta(days=3)
+    Receipt.objects.filter(pk=receipt.pk).update(received_at=days_ago)
+    assert level(ask("--account=default")[0], "the last receipt came 3") == "ok"
+    write(1).logs.update(status=SendLog.Status.SENT, sent_at=timezone.now() - timedelta(hours=2))
+    assert level(ask("--account=default")[0], "messages sent since have none") == "note"
+
+
+# -- a host -----------------------------------------------------------------------------------
+
+
+def test_a_host_that_is_not_whitelisted_is_named(well: MessageTemplate, wechat: Sandbox) -> None:
+    """From which host nothing gets through since when, WeChat's words, and the address to add."""
+    text = "invalid ip 203.0.113.9 ipv6 ::ffff:203.0.113.9, not in whitelist"
+    wechat.fail(40164, times=None, path=SEND, errmsg=text)
+    write(1)
+    call_command("wechat_deliver", verbosity=0)
+    said, problems = ask("--account=default")
+    assert problems == 1
+    host = socket.gethostname()
+    assert level(said, f"WeChat refuses server {host} since 20") == "PROBLEM"
+    assert text in said
+    assert "Add 203.0.113.9 to the account's IP whitelist" in said
+    ask("--clear=default")
+    assert f"server {host}" not in ask("--account=default")[0]
+
+
+def test_a_host_without_a_way_to_wechat_is_named(
+    well: MessageTemplate, use_cache: Callable[..., None], tmp_path: Path
+) -> None:
+    """No connection for a moment is a note; for longer, somebody has to look at that host."""
+    use_cache("filebased.FileBasedCache", str(tmp_path))
+    way = WayOut("default")
+    closed = SendResult(Outcome.NOT_SENT, errmsg="no connection: refused")
+    way.failed([1], closed)
+    assert "nothing gets through" not in ask("--account=default")[0]
+    way.failed([2], closed)
+    way.failed([3], closed)
+    said, problems = ask("--account=default")
+    assert level(said, "nothing gets through to WeChat since 20") == "note"
+    assert "no connection: refused" in said
+    assert problems == 0
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has no clock of its own")
+@pytest.mark.parametrize(
+    ("ahead", "mark", "said"),
+    [
+        ("0", "ok", "the same time as the database's"),
+        ("900", "note", "is 900 s ahead of the database's"),
+        ("-900", "note", "is 900 s behind the database's"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_named(
+    well: MessageTemplate, wechat: Sandbox, tmp_path: Path, ahead: str, mark: str, said: str
+) -> None:
+    """By how much this host's clock differs from the database's, either way."""
+    done = subprocess.run(
+        [sys.executable, "-m", "django", "wechat_doctor", "--no-color"],
+        cwd=Path(__file__).parent.parent,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.services.settings",
+            "DATABASE_URL": database_url(tmp_path),
+            "SANDBOX_URL": wechat.url,
+            "SANDBOX_APP_ID": wechat.app_id,
+            "CLOCK_AHEAD": ahead,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert level(done.stdout, said) == mark, done.stderr
+
+
+class Skewed(LocMemBackend):
+    """A platform whose clock is a quarter of an hour ahead."""
+
+    def clock_skew(self) -> float | None:
+        return 900.0
+
+
+def test_a_clock_that_differs_from_wechats_is_named(
+    well: MessageTemplate, configure: Configure
+) -> None:
+    """Callbacks are refused by it, and nothing else says so."""
+    configure(default={"BACKEND": f"{__name__}.Skewed"})
+    said, _problems = ask("--account=default")
+    assert level(said, "Clock: this host's is 900 s behind WeChat's.") == "note"
+
+
+def test_servers_that_fork_without_hooks_are_named(
+    well: MessageTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process finds it out about itself when it sends; the doctor is another process."""
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    write(1)
+    deliver()
+    monkeypatch.undo()
+    said, _problems = ask("--account=default")
+    assert f"Server {socket.gethostname()}: processes are forked without" in said
+    assert "py-call-osafterfork" in said
+
+
+def test_servers_that_cannot_run_threads_are_named(well: MessageTemplate) -> None:
+    """Such a process finds it out when it sends in a request."""
+    record_no_threads()
+    said, _problems = ask("--account=default")
+    assert f"Server {socket.gethostname()}: processes cannot run threads" in said
+    assert "enable-threads" in said
+
+
+def test_a_refusal_of_the_question_itself(well: MessageTemplate, wechat: Sandbox) -> None:
+    """40164 from another call than that for a token: this machine cannot send either."""
+    wechat.fail(40164, path=QUOTA, errmsg="invalid ip 203.0.113.9, not in whitelist")
+    said, problems = ask("--account=default")
+    assert problems == 1
+    assert level(said, "WeChat refuses this machine") == "PROBLEM"
+    assert "Add 203.0.113.9" in said
+    assert "takes the access token" not in said
 
 
 def test_verbosity_0_says_only_what_is_wrong(well: MessageTemplate) -> None:

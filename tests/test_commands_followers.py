@@ -1,18 +1,18 @@
 """manage.py wechat_sync_followers: both directions, in pages, and on from where it stopped."""
 
 import io
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from tests.caches import cache_contents
 from tests.factories import make_bindings, openid
-from wechat_notify.binding import follower_sync
+from wechat_notify.backends.locmem import LocMemBackend
 from wechat_notify.models import BindingChange, OpenIDBinding
-from wechat_notify.sandbox import people
 from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.types import Follower, FollowerPage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,9 +34,9 @@ def sync(*arguments: str, out: io.StringIO | None = None) -> str:
 
 
 @pytest.fixture
-def followers(wechat: Sandbox, monkeypatch: Any) -> list[OpenIDBinding]:
+def followers(wechat: Sandbox) -> list[OpenIDBinding]:
     """Ten bindings, all taken for followers; the last two are none; pages of three."""
-    monkeypatch.setattr(people, "PAGE", 3)
+    wechat.account.page_size = 3
     wechat.account.any_openid = False
     for user in wechat.state.users():
         wechat.unfollow(user.openid)
@@ -90,6 +90,16 @@ def test_an_interrupted_run_goes_on(followers: list[OpenIDBinding], wechat: Sand
     assert "went on" not in sync("--account", "default")
 
 
+def test_an_interrupted_run_goes_on_with_a_cache_that_keeps_only_json(
+    followers: list[OpenIDBinding], wechat: Sandbox, settings: Any
+) -> None:
+    """The place in the list is made of JSON's own types."""
+    settings.CACHES = {
+        "default": {"BACKEND": "tests.caches.KeepsJSON", "LOCATION": "json-followers"}
+    }
+    test_an_interrupted_run_goes_on(followers, wechat)
+
+
 def test_interrupted_while_asking(followers: list[OpenIDBinding], wechat: Sandbox) -> None:
     """The pages need not be read again."""
     wechat.fail(48001, path=BATCHGET)
@@ -121,15 +131,47 @@ def test_nobody_follows(wechat: Sandbox, followers: list[OpenIDBinding]) -> None
     assert followed() == [False] * 10
 
 
-def test_more_than_one_chunk_and_one_hundred(
-    followers: list[OpenIDBinding], wechat: Sandbox, monkeypatch: Any
-) -> None:
+def test_more_than_one_chunk_and_one_hundred(wechat: Sandbox) -> None:
     """Long pages are compared in pieces, long rests asked about in batches."""
-    monkeypatch.setattr(follower_sync, "CHUNK", 2)
-    monkeypatch.setattr(follower_sync, "BATCH", 1)
+    wechat.account.any_openid = False
+    bindings = make_bindings(1_250)
+    for binding in bindings[:1_100]:
+        wechat.follow(binding.openid)
+    for binding in bindings[1_100:]:
+        wechat.unfollow(binding.openid)
     told = sync("--account", "default")
-    assert wechat.calls[BATCHGET] == 2
-    assert "2 do not follow any more" in told
+    assert (wechat.calls[GET], wechat.calls[BATCHGET]) == (1, 2)
+    assert "150 do not follow any more" in told
+    assert followed() == [True] * 1_100 + [False] * 150
+
+
+class Repeating(LocMemBackend):
+    """An account whose list of followers never ends; ``PAGES`` says which page follows which."""
+
+    PAGES: ClassVar = {}
+    supports_users = True
+
+    def get_followers(self, next_openid: str = "") -> FollowerPage:
+        return FollowerPage(2, [openid(1)], self.PAGES[next_openid])
+
+    def get_users(self, openids: Sequence[str]) -> list[Follower]:
+        return [Follower(who, subscribed=who == openid(2)) for who in openids]
+
+
+@pytest.mark.parametrize(
+    "pages", [{"": "a", "a": "a"}, {"": "a", "a": "b", "b": "a"}], ids=["same", "cycle"]
+)
+def test_a_list_that_repeats_a_page_ends(
+    configure: Callable[..., None], monkeypatch: Any, pages: dict[str, str]
+) -> None:
+    """Whoever was on no page is asked about, so nobody is marked by mistake."""
+    configure(default={"BACKEND": f"{__name__}.Repeating"})
+    monkeypatch.setattr(Repeating, "PAGES", pages)
+    make_bindings(3)
+    told = sync("--account", "default")
+    assert "2 bindings asked about" in told
+    assert followed() == [True, True, False]
+    assert "went on" not in sync("--account", "default")
 
 
 def test_accounts_that_cannot_be_asked_are_skipped(

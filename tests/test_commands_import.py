@@ -1,22 +1,26 @@
 """manage.py wechat_import_bindings: what others collected, checked with WeChat, moved by nobody."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models.signals import post_save
 
 from tests.factories import make_binding, make_user, openid
-from wechat_notify.binding import importing, sources
+from wechat_notify.backends.wechat import WeChatBackend
 from wechat_notify.binding.importing import import_bindings
 from wechat_notify.binding.sources import SOURCES, Found
 from wechat_notify.exceptions import ConfigurationError
 from wechat_notify.management.commands import wechat_import_bindings
 from wechat_notify.models import BindingChange, OpenIDBinding
 from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.services import bind, unbind
+from wechat_notify.types import Follower
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,11 +119,10 @@ def test_wechat_django_needs_to_know_the_link() -> None:
 
 
 @pytest.mark.usefixtures("others")
-def test_a_user_model_that_is_the_link(monkeypatch: Any) -> None:
+def test_a_user_model_that_is_the_link(settings: Any) -> None:
     """Then the user is the row itself."""
-    membership = table("wechat_django", "Membership")
-    monkeypatch.setattr(sources, "get_user_model", lambda: membership)
     row = wechat_django(make_user("alice"), openid(1))
+    settings.AUTH_USER_MODEL = "wechat_django.Membership"
     found = list(SOURCES["wechat-django"].rows("default"))
     assert found == [Found(row.pk, openid(1))]
 
@@ -158,22 +161,21 @@ def test_conflicts_are_reported_and_nothing_moves(configure: Callable[..., None]
     allauth(bob, "u2", openid=openid(2))
     told = run("allauth", "--unchecked")
     assert "1 bound, 0 bound before, 2 of somebody else" in told
-    assert f"belongs to user {alice.pk}, not to user {bob.pk}: left as it is" in told
+    assert f"belongs to alice (id {alice.pk}), not to bob (id {bob.pk}): left as it is" in told
     assert openid(1) not in told
     assert bound() == {openid(1): "alice", openid(2): "carol"}
 
 
 @pytest.mark.usefixtures("others")
-def test_many_conflicts_are_not_all_printed(monkeypatch: Any) -> None:
+def test_many_conflicts_are_not_all_printed() -> None:
     """The screen has an end; the count tells the rest."""
-    monkeypatch.setattr(wechat_import_bindings, "CONFLICTS_SHOWN", 1)
     make_binding(make_user("alice"), 1)
     bob = make_user("bob")
-    for number in range(3):
+    for number in range(53):
         allauth(bob, f"u{number}", openid=openid(1))
     told = run("allauth", "--unchecked")
-    assert told.count("belongs to user") == 1
-    assert "and 2 more" in told
+    assert told.count("belongs to ") == 50
+    assert "and 3 more" in told
 
 
 @pytest.mark.usefixtures("others")
@@ -212,11 +214,20 @@ def test_a_table_of_another_app_id_is_found_out_early(wechat: Sandbox) -> None:
     """After the first hundred it is said what is wrong, and nothing more is asked."""
     wechat.account.any_openid = False
     user = make_user("alice")
-    rows = (Found(user.pk, openid(number)) for number in range(1_000))
+    # Every tenth row is of no use, so that no batch is asked about as a whole.
+    rows = (Found(user.pk, openid(n) if n % 10 else "not an openid") for n in range(1_000))
     with pytest.raises(ConfigurationError, match="another app id"):
         import_bindings(rows, "default")
-    assert wechat.calls[BATCHGET] < 250
+    assert wechat.calls[BATCHGET] < 450
     assert bound() == {}
+
+
+@pytest.mark.usefixtures("others")
+def test_what_cannot_be_a_unionid_keeps_nobody_from_being_bound() -> None:
+    """Some other package's column may hold anything."""
+    allauth(make_user("alice"), openid(1), unionid="u" * 65)
+    run("allauth", "--unchecked")
+    assert OpenIDBinding.objects.get().unionid == ""
 
 
 def test_wrong_names_and_backends(configure: Callable[..., None], settings: Any) -> None:
@@ -247,17 +258,47 @@ def test_the_help_names_every_source() -> None:
         assert word in told
 
 
-def test_somebody_who_binds_meanwhile_keeps_it(wechat: Sandbox, monkeypatch: Any) -> None:
+class BindingMeanwhile(WeChatBackend):
+    """While WeChat is asked about people, alice binds them."""
+
+    def get_users(self, openids: Sequence[str]) -> list[Follower]:
+        for who in openids:
+            bind(get_user_model().objects.get(username="alice"), who)
+        return super().get_users(openids)
+
+
+def test_somebody_who_binds_meanwhile_keeps_it(
+    wechat: Sandbox, configure: Callable[..., None]
+) -> None:
     """Between the look and the binding there is a call to WeChat: time enough."""
+    configure(default={"BACKEND": f"{__name__}.BindingMeanwhile"})
     alice, bob = make_user("alice"), make_user("bob")
-    real: Callable[..., Any] = importing.ask
-
-    def slow(*args: Any) -> Any:
-        make_binding(alice, 1)
-        return real(*args)
-
-    monkeypatch.setattr(importing, "ask", slow)
     report = import_bindings([Found(bob.pk, openid(1))], "default")
     assert (report.counts["conflict"], report.counts["new"]) == (1, 0)
     assert report.conflicts[0][1:] == (alice.pk, bob.pk)
     assert bound() == {openid(1): "alice"}
+
+
+def test_somebody_who_unbinds_meanwhile_gives_it_up(transactional_db: None) -> None:
+    """Refused because of an owner who then unbinds: it is bound after all."""
+    alice, bob = make_user("alice"), make_user("bob")
+
+    def leave(instance: BindingChange, **kwargs: Any) -> None:
+        if instance.change == BindingChange.Change.REFUSED:
+            unbind(alice)
+
+    def come(execute: Any, sql: str, *args: Any) -> Any:
+        read = execute(sql, *args)
+        if sql.startswith("SELECT") and OpenIDBinding._meta.db_table in sql and not came:
+            came.append(make_binding(alice, 1))
+        return read
+
+    came: list[OpenIDBinding] = []
+    post_save.connect(leave, BindingChange)
+    try:
+        with connection.execute_wrapper(come):
+            report = import_bindings([Found(bob.pk, openid(1))], "default", check=False)
+    finally:
+        post_save.disconnect(leave, BindingChange)
+    assert (report.counts["conflict"], report.counts["new"]) == (0, 1)
+    assert bound() == {openid(1): "bob"}

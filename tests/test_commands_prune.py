@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import ORDER, make_template, openid
-from wechat_notify.delivery import prune
 from wechat_notify.models import MessageTemplate, Notification, Receipt, SendLog
+from wechat_notify.retention import prune
+from wechat_notify.rules.models import Firing
 from wechat_notify.services import notify, resend
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,7 +41,7 @@ def test_what_is_older_than_the_setting_goes() -> None:
     """RETENTION_DAYS is 180: older messages and their notifications go, younger stay."""
     old, young = made(181), made(179)
     said = run()
-    assert "2 messages, 1 notifications and 0 receipts deleted" in said
+    assert "2 messages, 1 notifications, 0 receipts and 0 failures of triggers deleted" in said
     assert list(Notification.objects.all()) == [young]
     assert not SendLog.objects.filter(notification=old.pk).exists()
     assert young.logs.count() == 2
@@ -96,9 +98,9 @@ def test_dry_run_counts_the_same_and_deletes_nothing() -> None:
     half = made(200, count=2)
     SendLog.objects.filter(pk=half.logs.first().pk).update(status="pending")  # type: ignore[union-attr]
     said = run("--dry-run")
-    assert "4 messages, 1 notifications and 0 receipts would be deleted" in said
+    assert "4 messages, 1 notifications, 0 receipts and 0 failures of triggers would be" in said
     assert SendLog.objects.count() == 5
-    assert "4 messages, 1 notifications and 0 receipts deleted" in run()
+    assert "4 messages, 1 notifications, 0 receipts and 0 failures of triggers deleted" in run()
 
 
 def test_old_receipts_go_and_new_ones_stay() -> None:
@@ -109,21 +111,41 @@ def test_old_receipts_go_and_new_ones_stay() -> None:
             account="default", openid=openid(1), msgid=number, status="success", event_at=came
         )
         Receipt.objects.filter(pk=receipt.pk).update(received_at=came)
-    assert "2 receipts would be deleted" in run("--dry-run")
+    assert "2 receipts and 0 failures of triggers would be deleted" in run("--dry-run")
     assert Receipt.objects.count() == 3
-    assert "2 receipts deleted" in run()
+    assert "2 receipts and 0 failures of triggers deleted" in run()
     assert Receipt.objects.count() == 1
 
 
-def test_it_works_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much there is, each step deletes one batch, and -v 2 shows them."""
-    monkeypatch.setattr(prune, "BATCH", 4)
+def test_it_works_in_batches() -> None:
+    """However much there is, each step deletes one batch."""
     for _ in range(6):
         made(200, count=9)
-    lines = run(verbosity=2).splitlines()
-    assert lines[0] == "4 messages, 0 notifications"
-    assert lines[-1].startswith("Older than 180 days: 54 messages, 6 notifications")
+    steps: list[int] = []
+    before = timezone.now() - timedelta(days=180)
+    done = prune(before, batch_size=4, progress=lambda done: steps.append(done.messages))
+    assert steps[:2] == [4, 8]
+    assert max(after - earlier for earlier, after in pairwise(steps)) == 4
+    assert (done.messages, done.notifications) == (54, 6)
     assert not SendLog.objects.exists()
+
+
+def test_what_rules_did() -> None:
+    """It is deleted when the send log of its time is, whether or not it sent anything."""
+    now = timezone.now()
+    for days in (200, 10):
+        Firing.objects.create(rule_name="x", object_id="1", fired_at=now - timedelta(days=days))
+    assert "1 firings of rules would be deleted." in run("--dry-run")
+    assert "1 firings of rules deleted." in run()
+    assert Firing.objects.get().fired_at == now - timedelta(days=10)
+
+
+def test_verbosity_2_shows_each_batch() -> None:
+    """A line for each step, and the sum at the end."""
+    made(200, count=9)
+    lines = run(verbosity=2).splitlines()
+    assert lines[0] == "9 messages, 0 notifications"
+    assert lines[-1].startswith("Older than 180 days: 9 messages, 1 notifications")
 
 
 def test_queries_do_not_grow_with_the_messages() -> None:

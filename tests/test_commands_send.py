@@ -34,6 +34,14 @@ def test_a_user_by_name(template: MessageTemplate) -> None:
     assert log.notification.source == "command"
 
 
+def test_a_title(template: MessageTemplate) -> None:
+    """What the notification is called; without one, its first values."""
+    run("order_paid", *FIELDS, "--openid", openid(1), "--title", "秋游")
+    run("order_paid", *FIELDS, "--openid", openid(1))
+    titles = Notification.objects.order_by("pk").values_list("title", flat=True)
+    assert list(titles) == ["秋游", "2026112301 · 围巾"]
+
+
 @pytest.mark.parametrize("order", [[0, 1, 2], [0, 2, 1], [2, 0, 1]])
 def test_fields_and_options_come_in_any_order(template: MessageTemplate, order: list[int]) -> None:
     """As in any command of a shell."""
@@ -78,6 +86,14 @@ def test_another_account_and_a_key() -> None:
     assert len(locmem.outbox) == 1
 
 
+def test_a_priority(template: MessageTemplate) -> None:
+    """By its name; without it, by the number of recipients."""
+    run("order_paid", *FIELDS, "--openid", openid(1), "--priority", "urgent")
+    run("order_paid", *FIELDS, "--openid", openid(1))
+    found = Notification.objects.order_by("pk").values_list("priority", flat=True)
+    assert list(found) == [Notification.Priority.URGENT, Notification.Priority.NORMAL]
+
+
 def test_who_did_not_get_it_and_why(template: MessageTemplate) -> None:
     """The reason is in the line, the exit code is an error, and the others still got theirs."""
     make_binding(make_user("alice"))
@@ -100,7 +116,7 @@ def test_wechats_refusal_is_explained(template: MessageTemplate) -> None:
 
 def test_what_waits_for_a_worker_is_no_error(template: MessageTemplate, configure: Any) -> None:
     """Where workers send, the message is on its way."""
-    configure(DISPATCHER="wechat_notify.delivery.dispatch.WorkerDispatcher")
+    configure(DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher")
     assert "waiting" in run("order_paid", *FIELDS, "--openid", openid(1))
 
 
@@ -118,6 +134,7 @@ def test_what_waits_for_a_worker_is_no_error(template: MessageTemplate, configur
         (["order_piad", *FIELDS, "--openid", "oX"], "'order_piad'"),
         (["order_paid", *FIELDS, "--openid", "oX", "--account", "nowhere"], "'nowhere'"),
         (["order_paid", *FIELDS, "--openid", "oX", "--url", "ftp://x"], "http"),
+        (["order_paid", *FIELDS, "--openid", "oX", "--priority", "high"], "invalid choice: 'high'"),
     ],
 )
 def test_misuse_is_one_clear_line(

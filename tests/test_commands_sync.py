@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from tests.factories import ORDER, ORDER_CONTENT, make_template
+from wechat_notify.declarations import declare
 from wechat_notify.models import MessageTemplate
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.services import notify
@@ -59,6 +60,16 @@ def test_it_says_what_is_gone_and_what_is_back(wechat: Sandbox) -> None:
     assert "* t-order_pa" in run("--account", "default")
 
 
+@pytest.mark.usefixtures("own_declarations")
+def test_it_warns_of_what_code_needs_and_is_gone(wechat: Sandbox) -> None:
+    """A template that the site's code declares: what notifies with it fails from now on."""
+    run("--account", "default")
+    MessageTemplate.objects.update(name="order_paid")
+    declare("order_paid")
+    wechat.remove_template(ID)
+    assert "order_paid: the site's code notifies with it" in run("--account", "default")
+
+
 def test_a_dry_run_writes_nothing_and_says_so(wechat: Sandbox) -> None:
     """The same lines, and no rows."""
     printed = run("--account", "default", "--dry-run")
@@ -90,6 +101,45 @@ def test_wechats_refusal_is_an_error(wechat: Sandbox) -> None:
     wechat.fail(48001, path="/cgi-bin/template/get_all_private_template")
     with pytest.raises(CommandError, match="errcode 48001"):
         run("--account", "default")
+
+
+# -- name -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", [ID, "订单支付成功通知", "t-order_pa"])
+def test_a_template_is_named_without_a_browser(wechat: Sandbox, which: str) -> None:
+    """By template ID, title or present name, in the run that first registers it, and once more."""
+    assert "Named order_paid: 订单支付成功通知\n" in run("--name", f"order_paid={which}")
+    assert MessageTemplate.objects.get().name == "order_paid"
+    assert "Named order_paid" in run("--name", f"order_paid={ID}")
+
+
+def test_a_dry_run_names_nothing(wechat: Sandbox) -> None:
+    """As it writes nothing else."""
+    run("--account", "default")
+    run("--dry-run", "--name", f"order_paid={ID}")
+    assert MessageTemplate.objects.get().name == "t-order_pa"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("order_paid=支付", f"No templates .*'支付'.*{ID}"),
+        ("order_paid=twice", f"2 templates .*'twice'.*{ID[:-1]}1"),
+        ("order paid=订单支付成功通知", "name: "),
+        ("taken=订单支付成功通知", "name: is taken"),
+        ("order_paid", "order_paid=TITLE"),
+    ],
+)
+def test_what_cannot_be_named(wechat: Sandbox, name: str, says: str) -> None:
+    """The error says what there is to choose from, or what is wrong with the name."""
+    for number in (1, 2):
+        again = {"template_id": f"{ID[:-1]}{number}", "title": "twice", "content": ORDER_CONTENT}
+        wechat.add_template(again)
+    make_template("taken", template_id="other", title="another")
+    with pytest.raises(CommandError, match=f"(?s){says}"):
+        run("--account", "default", "--name", name)
+    assert not MessageTemplate.objects.filter(name__startswith="order").exists()
 
 
 # -- add --------------------------------------------------------------------------------------

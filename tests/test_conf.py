@@ -8,7 +8,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from wechat_notify.conf import KEYS, AccountConfig, Rate
+from wechat_notify.conf import KEYS, AccountConfig, DispatcherConfig, Rate
 from wechat_notify.conf import settings as conf
 from wechat_notify.exceptions import AccountNotConfigured, InvalidSettings, WeChatNotifyError
 
@@ -30,8 +30,8 @@ def test_the_defaults(settings: Any) -> None:
     del settings.WECHAT_NOTIFY
     assert conf.aliases == []
     assert (conf.CACHE, conf.SITE_URL, conf.INVALID_DATA) == ("default", "", "raise")
-    assert conf.DISPATCHER.endswith("InlineDispatcher")
-    assert (conf.INLINE_LIMIT, conf.CONCURRENCY, conf.BATCH_SIZE) == (500, 32, 500)
+    assert conf.DISPATCHER.path.endswith("BackgroundDispatcher")
+    assert (conf.CONCURRENCY, conf.BATCH_SIZE) == (32, 500)
     assert (conf.TIMEOUT, conf.LEASE, conf.MAX_ATTEMPTS) == ((5, 10), 60, 5)
     assert (conf.RATE, conf.RETENTION_DAYS) == (None, 180)
 
@@ -52,6 +52,9 @@ def test_an_accounts_defaults() -> None:
         callback_token="",
         encoding_aes_key="",
         previous_encoding_aes_key="",
+        concurrency=32,
+        rate=None,
+        timeout=(5, 10),
         options={},
     )
 
@@ -67,8 +70,6 @@ def test_settings_are_read_when_asked() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "read"),
     [
-        ("INLINE_LIMIT", None, None),
-        ("INLINE_LIMIT", 1, 1),
         ("TIMEOUT", [0.5, 2], (0.5, 2.0)),
         ("LEASE", 15.1, 15.1),
         ("RATE", "100/s", Rate(100, 1)),
@@ -78,7 +79,13 @@ def test_settings_are_read_when_asked() -> None:
         ("INVALID_DATA", "trim", "trim"),
         ("CONCURRENCY", 128, 128),
         ("SITE_URL", "https://school.example/", "https://school.example"),
-        ("DISPATCHER", "a.B", "a.B"),
+        ("DISPATCHER", "a.B", DispatcherConfig("a.B", {})),
+        ("DISPATCHER", {"BACKEND": "a.B"}, DispatcherConfig("a.B", {})),
+        (
+            "DISPATCHER",
+            {"BACKEND": "a.B", "OPTIONS": {"queue": "x"}},
+            DispatcherConfig("a.B", {"queue": "x"}),
+        ),
     ],
 )
 def test_good_values(name: str, value: Any, read: Any) -> None:
@@ -92,7 +99,7 @@ def test_good_values(name: str, value: Any, read: Any) -> None:
     [
         *(
             (name, value)
-            for name in ("INLINE_LIMIT", "CONCURRENCY", "BATCH_SIZE", "MAX_ATTEMPTS")
+            for name in ("CONCURRENCY", "BATCH_SIZE", "MAX_ATTEMPTS")
             for value in (0, -1, 1.5, "5", True)
         ),
         ("RETENTION_DAYS", 0),
@@ -110,7 +117,17 @@ def test_good_values(name: str, value: Any, read: Any) -> None:
         ("BINDING_CONFLICT", "ignore"),
         *(("SITE_URL", value) for value in ("school.example", "ftp://x", None)),
         ("CACHE", None),
-        ("DISPATCHER", dict),
+        *(
+            ("DISPATCHER", value)
+            for value in (
+                dict,
+                {},
+                {"OPTIONS": {}},
+                {"BACKEND": dict},
+                {"BACKEND": "a.B", "OPTIONS": ["queue"]},
+                {"BACKEND": "a.B", "QUEUE": "x"},
+            )
+        ),
     ],
 )
 def test_a_wrong_value_names_its_setting(name: str, value: Any) -> None:
@@ -124,6 +141,36 @@ def test_a_wrong_value_names_its_setting(name: str, value: Any) -> None:
 def test_a_lease_must_outlive_both_timeouts() -> None:
     """A row could not be sent in time otherwise; the message says how long they are."""
     with configured(LEASE=20, TIMEOUT=(10, 10)), pytest.raises(InvalidSettings, match=r"\(20\)"):
+        _ = conf.LEASE
+
+
+def test_an_account_may_have_a_pace_of_its_own() -> None:
+    """CONCURRENCY, RATE and TIMEOUT outside ACCOUNTS are the default for all accounts."""
+    own = {"CONCURRENCY": 4, "RATE": None, "TIMEOUT": (1, 2)}
+    wanted = {"ACCOUNTS": {"default": {}, "shop": own}, "CONCURRENCY": 8, "RATE": "5/s"}
+    with override_settings(WECHAT_NOTIFY=wanted):
+        default, shop = conf.account("default"), conf.account("shop")
+    assert (default.concurrency, default.rate, default.timeout) == (8, Rate(5, 1), (5, 10))
+    assert (shop.concurrency, shop.rate, shop.timeout) == (4, None, (1, 2))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("CONCURRENCY", 129), ("RATE", "fast"), ("TIMEOUT", 5), ("TIMEOUT", None)]
+)
+def test_a_wrong_pace_of_one_account_stops_only_that_one(key: str, value: Any) -> None:
+    """The error names the account and the key, and the other accounts can be read."""
+    wanted = {"ACCOUNTS": {"default": {}, "shop": {key: value}}}
+    with override_settings(WECHAT_NOTIFY=wanted):
+        with pytest.raises(InvalidSettings, match=f'"shop": {key} must be'):
+            conf.account("shop")
+        assert [account.alias for account in conf.usable_accounts] == ["default"]
+        assert conf.LEASE == 60
+
+
+def test_a_lease_must_outlive_the_calls_of_every_account() -> None:
+    """The longest TIMEOUT of any account counts, whoever does not use it."""
+    wanted = {"ACCOUNTS": {"default": {}, "slow": {"TIMEOUT": (10, 50)}}, "LEASE": 60}
+    with override_settings(WECHAT_NOTIFY=wanted), pytest.raises(InvalidSettings, match=r"\(60\)"):
         _ = conf.LEASE
 
 
@@ -177,8 +224,9 @@ def test_bases_have_no_slash_at_the_end() -> None:
 
 def test_no_secret_in_any_repr() -> None:
     """Neither an account, nor the settings, nor what is raised about them shows a secret."""
-    with configured(RATE="fast", CACHE=None):
+    with configured():
         account = conf.account("default")
+    with configured(RATE="fast", CACHE=None):
         shown = [repr(account), str(account), f"{account!r:>5}", repr(conf), str(conf)]
         for name in ("RATE", "CACHE", "nothing"):
             with pytest.raises((ImproperlyConfigured, AttributeError)) as wrong:
@@ -202,7 +250,7 @@ def test_misconfiguration_is_outside_the_runtime_errors() -> None:
 def test_every_setting_has_a_property() -> None:
     """A key that is accepted can also be read."""
     properties = {name for name in dir(type(conf)) if name.isupper()}
-    assert properties == KEYS.keys() - {"ACCOUNTS"}
+    assert properties == KEYS.keys()
 
 
 def test_an_account_can_be_compared_and_pickled() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.factories import make_binding, make_template, openid
-from wechat_notify.const_values import Learned, learn, warnings
+from wechat_notify.admin.compose.const_values import Learned, learn, warnings
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.sandbox.records import Template
 from wechat_notify.sandbox.server import Sandbox
@@ -90,10 +90,10 @@ def test_learning_costs_few_queries(
 
 def test_a_value_nobody_has_seen_is_warned_of(template: MessageTemplate) -> None:
     """Where approved values are known, another one is a risk; where none are, nothing is said."""
-    assert warnings(template, data("病假")) == []
+    assert warnings(template, data("病假"), learn(template)) == []
     happened(template, data("事假"), Status.SENT)
-    assert warnings(template, data("事假")) == []
-    (problem,) = warnings(template, data("病假"))
+    assert warnings(template, data("事假"), learn(template)) == []
+    (problem,) = warnings(template, data("病假"), learn(template))
     assert (problem.field, problem.given) == ("const2", "病假")
     assert "not known to be approved" in problem.message
 
@@ -101,7 +101,7 @@ def test_a_value_nobody_has_seen_is_warned_of(template: MessageTemplate) -> None
 def test_a_refused_value_is_warned_of(template: MessageTemplate) -> None:
     """Even where nothing else is known."""
     happened(template, data("休假"), Status.FAILED, "argument invalid! data.const2.value invalid")
-    (problem,) = warnings(template, data("休假"))
+    (problem,) = warnings(template, data("休假"), learn(template))
     assert problem.message == "WeChat has refused this value before"
 
 

@@ -6,13 +6,20 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.factories import ORDER, make_binding, make_template
+from tests.factories import ORDER, make_binding, make_template, openid
 from wechat_notify.backends import locmem
-from wechat_notify.delivery.content import absolute_url, link_problems, wire_data
 from wechat_notify.exceptions import NotShownWarning
 from wechat_notify.models import MessageTemplate
 from wechat_notify.services import notify
+from wechat_notify.writing.content import (
+    absolute_url,
+    checked_data,
+    link_problems,
+    with_scheme,
+)
 
 PROGRAM = {"appid": "wxprogram", "pagepath": "pages/order?id=1"}
 
@@ -38,6 +45,48 @@ def test_a_relative_link_goes_behind_the_sites_address(
     """WeChat opens whole addresses only."""
     configure(SITE_URL=site)
     assert absolute_url(url) == sent
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("www.baidu.com", "https://www.baidu.com"),
+        ("  www.baidu.com  ", "https://www.baidu.com"),
+        ("www.baidu.com/s?wd=校服#1", "https://www.baidu.com/s?wd=校服#1"),
+        ("school.example:8080/x", "https://school.example:8080/x"),
+        ("my-school.edu.cn?x=1", "https://my-school.edu.cn?x=1"),
+        ("阳光.中国/通知", "https://阳光.中国/通知"),
+        ("www。baidu．com/a。b", "https://www.baidu.com/a。b"),
+        ("/www.baidu.com", "/www.baidu.com"),
+        ("orders/1/", "orders/1/"),
+        ("page.html", "page.html"),
+        ("detail.php?id=1", "detail.php?id=1"),
+        ("v1.0/orders", "v1.0/orders"),
+        ("file.name.2/x", "file.name.2/x"),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_a_host_without_a_scheme_gets_one(url: Any, whole: Any) -> None:
+    """What begins with a host is another site's address; a path of this site stays one."""
+    assert with_scheme(url) == whole
+
+
+@given(st.text(max_size=40))
+def test_a_link_is_repaired_once_and_no_path_is_taken_for_a_host(text: str) -> None:
+    """Whatever is typed: a second repair changes nothing, and a "/" at the start is respected."""
+    once = with_scheme(text)
+    assert with_scheme(once) == once
+    assert with_scheme(f"/{text}") == f"/{text}".strip()
+
+
+@pytest.mark.django_db
+def test_notify_repairs_a_link_too(configure: Any) -> None:
+    """A link from data, such as a shop's own website, opens that site and not a page of this."""
+    notification = notify(make_binding(), make_template(), ORDER, url="www.baidu.com")
+    assert notification.url == "https://www.baidu.com"
+    template = make_template("old", url="shop.example/orders")
+    assert notify(openid(2), template, ORDER).url == "https://shop.example/orders"
 
 
 def test_a_link_that_nobody_can_complete_is_told(
@@ -85,6 +134,11 @@ def test_sites_half_set_up_are_no_reason_not_to_send(sites: Any) -> None:
         ("data:text/html,x", "must start with http"),
         ("mailto:a@b.example", "must start with http"),
         ("http://[", "must start with http"),
+        ("https：//www.baidu.com", "must start with http"),
+        ("http//www.baidu.com", "must start with http"),
+        ("https:/www.baidu.com", "must start with http"),
+        ("https:///x", "must start with http"),
+        ("http:www.baidu.com", "must start with http"),
         ("/" + "x" * 2048, "longer than 2048"),
         (None, "must be a text"),
         (5, "must be a text"),
@@ -174,4 +228,4 @@ def test_the_warning_points_at_the_caller() -> None:
 @pytest.mark.django_db
 def test_nothing_is_told_of_data_that_is_none(template: MessageTemplate) -> None:
     """Data of the wrong kind is a problem and no warning."""
-    assert [problem.field for problem in wire_data(template, "first")[1]] == ["data"]
+    assert [problem.field for problem in checked_data(template, "first")[1]] == ["data"]

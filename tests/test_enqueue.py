@@ -12,12 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.factories import ORDER, make_bindings, make_template, make_user, openid
-from wechat_notify.delivery import enqueue, outbox
-from wechat_notify.delivery.enqueue import Row, due_at, insert
-from wechat_notify.delivery.recipients import Target
 from wechat_notify.exceptions import InvalidData
-from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from wechat_notify.models import (
+    ERRMSG_LENGTH,
+    MessageTemplate,
+    Notification,
+    OpenIDBinding,
+    SendLog,
+)
 from wechat_notify.services import notify
+from wechat_notify.writing.enqueue import Row, insert
+from wechat_notify.writing.recipients import CHUNK, Target
 
 pytestmark = pytest.mark.django_db
 
@@ -43,17 +48,16 @@ def test_a_queryset_costs_the_same_for_one_and_for_many(
     assert SendLog.objects.count() == 302
 
 
-def test_a_list_costs_one_statement_a_chunk(
-    template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rows of anything but a QuerySet are written in bulk."""
-    monkeypatch.setattr(enqueue, "CHUNK", 100)
-    bindings = make_bindings(250)
+def test_a_list_is_written_in_bulk(template: MessageTemplate) -> None:
+    """Rows of anything but a QuerySet cost a few statements: as many as the database's limit on
+    the values in one asks for, and at most one more for each chunk."""
+    people = [openid(number) for number in range(CHUNK + 500)]
     with CaptureQueriesContext(connection) as captured:
-        notify(bindings, template, ORDER)
+        notify(people, template, ORDER)
     written = [q for q in captured if q["sql"].startswith("INSERT") and "sendlog" in q["sql"]]
-    batch = connection.ops.bulk_batch_size(SendLog._meta.concrete_fields[1:], [None] * 100)
-    assert len(written) <= 3 * -(-100 // batch)
+    batch = connection.ops.bulk_batch_size(SendLog._meta.concrete_fields[1:], people)
+    assert len(written) <= len(people) / batch + 2
+    assert SendLog.objects.count() == len(people)
 
 
 BINDINGS = st.lists(st.tuples(st.sampled_from(["default", "other"]), st.booleans()), max_size=3)
@@ -93,9 +97,9 @@ def _only_these(people: list[Any]) -> None:
 def _rows(notification: Notification) -> list[dict[str, Any]]:
     """All that stands in the rows, but for their own numbers and the moment they were made."""
     rows = notification.logs.order_by("openid", "user").values()
-    ours = ("id", "notification_id", "due_at")
+    ours, moments = ("id", "notification_id"), ("due_at", "finished_at")
     return [
-        {**{k: v for k, v in row.items() if k not in ours}, "due": row["due_at"] is not None}
+        {k: v is not None if k in moments else v for k, v in row.items() if k not in ours}
         for row in rows
     ]
 
@@ -116,15 +120,18 @@ def test_every_column_has_what_save_would_write(template: MessageTemplate) -> No
 
 
 def test_due_now_later_or_not_at_all(template: MessageTemplate) -> None:
-    """A row is due now or at send_at, and parked while notification or template is paused."""
+    """A row is due now or at send_at, and parked while its template is paused."""
     now = timezone.now()
     later = now + timedelta(hours=1)
-    assert due_at(Notification(template=template)) >= now
-    assert due_at(Notification(template=template, send_at=later)) == later
-    assert due_at(Notification(template=template, paused_at=now)) is None
-    template.paused_at = now
-    template.save()
-    assert due_at(Notification(template=template)) is None
+
+    def due(**options: Any) -> Any:
+        return notify([openid(1)], template, ORDER, **options).logs.get().due_at
+
+    assert now <= due() <= timezone.now()
+    assert due(send_at=later) == later
+    MessageTemplate.objects.update(paused_at=now)
+    assert due() is None
+    assert due(send_at=later) is None
 
 
 @pytest.mark.parametrize("recipients", [User.objects.all(), [openid(9)]])
@@ -167,19 +174,16 @@ def test_rows_of_a_queryset_are_due_like_others(template: MessageTemplate, pause
 def test_a_long_reason_is_cut_to_its_column(template: MessageTemplate) -> None:
     """However much is wrong with the data, the row that says so can be written."""
     notification = Notification.objects.create(template=template)
-    insert(notification, [Row(Target(openid(1)), reason="为什么" * 500)])
+    insert(notification, [Row(Target(openid(1)), reason="为什么" * 500)], None)
     log = notification.logs.get()
-    assert len(log.errmsg) == outbox.ERRMSG_LENGTH
+    assert len(log.errmsg) == ERRMSG_LENGTH
     assert log.status == Status.SKIPPED
 
 
-def test_all_bad_recipients_are_found_in_one_go(
-    template: MessageTemplate, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_bad_recipients_are_found_in_one_go(template: MessageTemplate) -> None:
     """Problems beyond the first chunk are in the same error."""
-    monkeypatch.setattr(enqueue, "CHUNK", 2)
-    bindings = make_bindings(5)
+    people = [openid(number) for number in range(CHUNK + 1)]
     with pytest.raises(InvalidData) as caught:
-        notify(bindings, template, lambda user: {})
-    assert len(caught.value.problems) == 10
+        notify(people, template, lambda user: {})
+    assert len(caught.value.problems) == 2 * len(people)
     assert not SendLog.objects.exists()

@@ -17,6 +17,7 @@ from wechat_notify.wechat.errors import (
 UNTIL_CLEARED = Pause()
 PAUSING = {
     Treatment.ACCOUNT,
+    Treatment.HOST,
     Treatment.TOKEN,
     Treatment.TEMPLATE,
     Treatment.TEMPLATE_GONE,
@@ -26,25 +27,32 @@ SEND = {
     Treatment.OK: [0],
     Treatment.RETRY: [-1, 268487001, 268487002],
     Treatment.TOKEN: [40001, 40014, 42001],
-    Treatment.PERSON: [40003, 43004, 46004, 49003, 50005],
+    Treatment.PERSON: [40003, 43004, 46004, 49003, 50005, -41000],
     Treatment.PERSON_REFUSED: [43019, 43101, 48002, 50002],
     Treatment.LATER: [43117],
     Treatment.DUPLICATE: [40241],
     Treatment.TEMPLATE: [43116],
     Treatment.TEMPLATE_GONE: [40036, 40037],
-    Treatment.ACCOUNT: [40164, 41001, 45009, 45011, 48001, 48004, 50007, 61004],
+    Treatment.ACCOUNT: [
+        *(41001, 45009, 45011, 48001, 48004, 50001, 50007),
+        # The way the call is made.
+        *(43001, 43002, 43003, 44002, 45109),
+        # Other calls' codes, which speak of no message.
+        *(40002, 40030, 40125, 40243, 41002, 41004, 42002, 42007, 50004),
+    ],
+    Treatment.HOST: [40164, 61004, 89501, 89502, 89503, 89504, 89505, 89506, 89507],
     Treatment.FAIL: [
-        *(40008, 40013, 40033, 40035, 40038, 40039, 40165, 40249, 44002, 47001, 47003),
-        *(45026, 45109, 40246, 40247, 40052, 40053, 76003, 76021, 76022, 48006),
-        *(40029, 40163, 41008, 42003, 40030, 42002, 42007, 43002),
+        *(40008, 40013, 40033, 40035, 40038, 40039, 40165, 40249, 47001, 47003),
+        *(45026, 40246, 40247, 40052, 40053, 76003, 76021, 76022, 48006),
+        *(40029, 40163, 41008, 42003),
     ],
 }
 TOKEN = {
     Treatment.RETRY: [-1],
     Treatment.ACCOUNT: [
-        *(40001, 40002, 40013, 40125, 40164, 40243, 41002, 41004, 43002, 45009, 45011, 50004),
-        *(50007, 61004, 89501, 89502, 89503, 89504, 89505, 89506, 89507),
+        *(40001, 40002, 40013, 40125, 40243, 41002, 41004, 43002, 45009, 45011, 50004, 50007),
     ],
+    Treatment.HOST: [40164, 61004, 89501, 89502, 89503, 89504, 89505, 89506, 89507],
 }
 
 
@@ -73,6 +81,14 @@ def test_every_entry_is_whole(errcode: int, endpoint: str) -> None:
     assert str(info.cause)
     assert str(info.next_step)
     assert (info.pause is not None) == (info.treatment in PAUSING)
+
+
+def test_what_wechat_says_wrongly_of_people_is_to_be_confirmed() -> None:
+    """40003, 43004 and -41000 have been said of followers: ask before the binding is marked."""
+    assert all(describe(code).to_be_confirmed for code in (40003, -41000))
+    assert not any(
+        describe(code).to_be_confirmed for code in (43004, 43101, 46004, 49003, 47003, 99999)
+    )
 
 
 def test_40001_means_two_things() -> None:

@@ -64,7 +64,7 @@ def test_an_error_is_set_as_its_language_sets_it() -> None:
     """Chinese sentences follow each other without a blank, in Chinese brackets."""
     with translation.override("zh-hans"):
         said = str(WeChatError(43004, cause="对方没有关注公众号。", next_step="请对方重新关注。"))
-    assert said == "对方没有关注公众号。请对方重新关注。（errcode 43004）"
+    assert said == "对方没有关注公众号。请对方重新关注。（错误码 43004）"
 
 
 def test_a_token_error_knows_the_address() -> None:

@@ -317,7 +317,9 @@ def test_every_rule_has_a_message_and_an_honest_limit():
         ("first", "您好", "2023-05-04"),
         ("remark", "谢谢", "2023-05-04"),
         ("result", "成功", "no rule"),
-        ("short_thing2", "成功", "no rule"),
+        ("short_thing2", "支付已经成功", "5 characters"),
+        ("result", "成功🎉", "removes emoji"),
+        ("keyword1", "成功❤️", "removes emoji"),
         ("keyword1", "长" * 21, "20 characters"),
         ("keyword1", "一行\n又一行", "one line"),
         ("amount1", "656887888.00", "10 digits"),
@@ -399,11 +401,17 @@ def test_the_key_without_its_number_is_the_type(name, type_):
     assert parse(f"{{{{{name}.DATA}}}}")[0].type == type_
 
 
+def test_five_characters_of_a_short_thing_are_no_pity():
+    """So many are known to pass."""
+    assert warn(Field("short_thing2", "", "short_thing"), "支付已成功") is None
+
+
 def test_a_field_knows_whether_its_rule_is_documented():
-    """Known types have a rule; short_thing, whose limit nobody documents, has none."""
-    thing, short = parse("{{thing1.DATA}}{{short_thing2.DATA}}")
+    """Known types have a rule; that of short_thing, which no page tells, refuses nothing."""
+    thing, short, word = parse("{{thing1.DATA}}{{short_thing2.DATA}}{{result.DATA}}")
     assert (thing.documented, thing.rule.limit) == (True, 20)
-    assert (short.documented, short.rule) == (False, None)
+    assert (short.rule.limit, short.rule.refuses) == (5, False)
+    assert (word.documented, word.rule) == (False, None)
 
 
 @settings(deadline=None)

@@ -18,6 +18,7 @@ from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.types import Outcome, SendResult, TemplateMessage
 from wechat_notify.wechat.client import WeChatClient
 from wechat_notify.wechat.fields import check, parse
+from wechat_notify.wechat.transport import Transport
 from wechat_notify.wechat.values import normalise
 
 TYPES = sorted(ACCEPTED)
@@ -36,13 +37,10 @@ def client() -> Iterator[WeChatClient]:
 
     with Sandbox(templates=[TEMPLATE], any_openid=True) as wechat:
         made = WeChatClient(
+            Transport(wechat.url, timeout=conf.TIMEOUT, pool_size=1),
             app_id=wechat.app_id,
             app_secret=wechat.app_secret,
-            api_base=wechat.url,
-            token_mode="stable",
             cache=caches["default"],
-            timeout=conf.TIMEOUT,
-            pool_size=1,
         )
         yield made
         made.close()

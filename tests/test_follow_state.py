@@ -1,6 +1,6 @@
 """Who follows: newer news wins, every change is written down and told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -8,14 +8,15 @@ import pytest
 from django.db import transaction
 
 from tests.factories import make_binding, make_bindings, make_user, openid
-from wechat_notify.binding import follow_state
+from wechat_notify.backends.wechat import WeChatBackend
 from wechat_notify.binding.follow_state import recheck, subscribed, unsubscribed
-from wechat_notify.delivery.aftermath import mark_unreachable
-from wechat_notify.delivery.following import note
+from wechat_notify.binding.following import note
 from wechat_notify.exceptions import ConfigurationError, WeChatError
 from wechat_notify.models import BindingChange, OpenIDBinding
 from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.sending.aftermath import mark_unreachable
 from wechat_notify.signals import binding_changed
+from wechat_notify.types import Follower
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -203,16 +204,21 @@ def test_a_backend_that_knows_nobody_says_so() -> None:
         recheck([make_binding()])
 
 
-def test_newer_news_than_the_question_wins(people: list[OpenIDBinding], monkeypatch: Any) -> None:
-    """What an event says while WeChat is being asked is newer than the answer."""
-    lost = people[0]
-    real: Callable[..., Any] = follow_state.ask
+class LeavingMeanwhile(WeChatBackend):
+    """Everybody who is asked about leaves before the answer is read."""
 
-    def slow(*args: Any) -> Any:
-        answer = real(*args)
-        unsubscribed("default", lost.openid, happened_at=datetime.now(timezone.utc) + SECOND)
+    def get_users(self, openids: Sequence[str]) -> list[Follower]:
+        answer = super().get_users(openids)
+        for who in openids:
+            unsubscribed("default", who, happened_at=datetime.now(timezone.utc) + SECOND)
         return answer
 
-    monkeypatch.setattr(follow_state, "ask", slow)
+
+def test_newer_news_than_the_question_wins(
+    people: list[OpenIDBinding], configure: Callable[..., None]
+) -> None:
+    """What an event says while WeChat is being asked is newer than the answer."""
+    configure(default={"BACKEND": f"{__name__}.LeavingMeanwhile"})
+    lost = people[0]
     recheck([lost])
     assert state(lost)[0] is False

@@ -15,13 +15,13 @@ import django
 import pytest
 from django.utils import translation
 
-from wechat_notify.delivery import recipients
 from wechat_notify.models import SendLog
 from wechat_notify.wechat.errors import describe
+from wechat_notify.writing import recipients
 
 ROOT = Path(__file__).resolve().parent.parent
 CATALOGUE = Path("locale/zh_Hans/LC_MESSAGES/django.po")
-OURS = pytest.mark.parametrize("package", ["wechat_notify", "demo_project"])
+OURS = pytest.mark.parametrize("package", ["wechat_notify", "wechat_notify/rules", "demo_project"])
 DJANGO = sorted(Path(django.__file__).parent.glob(f"**/{CATALOGUE}"))
 
 KEYWORD = re.compile(r'(msgctxt|msgid|msgid_plural|msgstr)(?:\[\d+\])? (".*")')
@@ -138,11 +138,22 @@ def test_chinese_is_set_as_chinese(package: str) -> None:
 
 def test_djangos_own_words_stay_as_they_are() -> None:
     """Catalogues of all apps become one, so a word of Django's must not change on its pages."""
-    ours = {entry.key: entry.chinese for entry in read(ROOT / "wechat_notify" / CATALOGUE)}
     theirs = {entry.key: entry.chinese for path in DJANGO for entry in read(path)}
-    shared = ours.keys() & theirs.keys()
+    for package in ("wechat_notify", "wechat_notify/rules"):
+        assert_shared_words_agree(package, theirs)
+
+
+def test_rules_say_the_same_as_the_rest() -> None:
+    """One Chinese word for one English text, whichever app has it: the catalogues become one."""
+    core = {entry.key: entry.chinese for entry in read(ROOT / "wechat_notify" / CATALOGUE)}
+    assert_shared_words_agree("wechat_notify/rules", core)
+
+
+def assert_shared_words_agree(package: str, others: dict[tuple[str, str], str]) -> None:
+    ours = {entry.key: entry.chinese for entry in read(ROOT / package / CATALOGUE)}
+    shared = ours.keys() & others.keys()
     assert shared
-    assert {key: ours[key] for key in shared} == {key: theirs[key] for key in shared}
+    assert {key: ours[key] for key in shared} == {key: others[key] for key in shared}
 
 
 def test_chinese_site_gets_chinese() -> None:
@@ -151,4 +162,4 @@ def test_chinese_site_gets_chinese() -> None:
         assert str(SendLog.Status.UNDELIVERED.label) == "未送达"
         assert "IP 白名单" in str(describe(40164).next_step)
         log = SendLog(status=SendLog.Status.SKIPPED, errmsg=recipients.NOT_BOUND)
-        assert log.explanation == "此用户未绑定微信。"
+        assert log.explanation == "对方未绑定微信。"

@@ -1,9 +1,13 @@
 """Openids are shortened, and secrets taken out, before anybody sees them."""
 
+import json
 import logging
+import pickle
+from pprint import pformat
 
 import pytest
 
+from wechat_notify.types import Secret, SecretBytes, TemplateMessage
 from wechat_notify.wechat.masking import RedactingFilter, mask_openid, redact
 
 
@@ -32,6 +36,24 @@ def test_openid_is_shortened(openid: str, shown: str) -> None:
 def test_secrets_are_taken_out(text: str, shown: str) -> None:
     """Values of access_token and secret in a URL are hidden, the rest stays readable."""
     assert redact(text) == shown
+
+
+def test_secret_is_a_text_that_no_repr_shows() -> None:
+    """Whatever prints names and values shows "…"; whoever sends or stores it has the text."""
+    secret = Secret("hush")
+    shown = [repr(secret), pformat({"a": [secret]}), f"{secret!r}", repr({"a": secret})]
+    assert not [text for text in shown if "hush" in text]
+    assert (secret, f"{secret}", json.dumps([secret])) == ("hush", "hush", '["hush"]')
+    assert hash(secret) == hash("hush")
+    assert type(pickle.loads(pickle.dumps(secret))) is str  # noqa: S301
+    assert repr(SecretBytes(b"hush")) == "<4 bytes>"
+
+
+def test_message_shows_nobody() -> None:
+    """The repr of a message names its template, not the person, the values or the link."""
+    message = TemplateMessage("oPERSON", "T1", {"thing1": {"value": "hush"}}, url="https://hush")
+    assert "T1" in repr(message)
+    assert not [text for text in ("oPERSON", "hush") if text in repr(message)]
 
 
 def test_filter_cleans_another_librarys_lines() -> None:

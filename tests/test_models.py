@@ -48,8 +48,8 @@ def test_names_and_ids_are_unique_on_an_account() -> None:
     make_template(account="other")
 
 
-def test_a_key_is_used_once_for_a_template(template: MessageTemplate) -> None:
-    """No key at all may repeat, on every database."""
+def test_a_key_is_used_once_for_an_account_and_a_name(template: MessageTemplate) -> None:
+    """Whichever template has the name. No key at all may repeat, on every database."""
     Notification.objects.create(template=template, key="1")
     refused(Notification.objects.create, template=template, key="1")
     for _ in range(2):

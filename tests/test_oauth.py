@@ -15,6 +15,7 @@ from wechat_notify.binding.by_oauth import Result
 from wechat_notify.exceptions import ConfigurationError, TokenError, TransportError, WeChatError
 from wechat_notify.models import BindingChange, BindingRequest, OpenIDBinding
 from wechat_notify.sandbox.records import User
+from wechat_notify.types import Authorization
 from wechat_notify.wechat import oauth
 
 OPENID = factories.openid(7)
@@ -214,7 +215,8 @@ class CodesOnly(LocMemBackend):
     supports_oauth = True
 
     def exchange_code(self, code):
-        return oauth.Authorization(code)
+        openid, _, unionid = code.partition(" ")
+        return Authorization(openid, unionid=unionid)
 
 
 def test_a_backend_that_cannot_look_people_up(visitor, configure):
@@ -229,6 +231,14 @@ def test_a_unionid_is_kept(visitor, wechat, code):
     wechat.follow(User(OPENID, unionid="uUNION"))
     complete(visitor, begin(visitor), code())
     assert OpenIDBinding.objects.get().unionid == "uUNION"
+
+
+@pytest.mark.parametrize("unionid", ["u" * 500, "a\0b", "\ud800", " ", "{'a': 1}"])
+def test_what_is_no_unionid_is_left_out(visitor, configure, unionid):
+    """An odd answer binds the openid that it names, and breaks no column."""
+    configure(default={"BACKEND": "tests.test_oauth.CodesOnly"})
+    assert complete(visitor, begin(visitor), f"{OPENID} {unionid}").result is Result.BOUND
+    assert OpenIDBinding.objects.get().unionid == ""
 
 
 def test_a_snapshot_user_is_not_bound(visitor, wechat, code):

@@ -8,13 +8,13 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 
 from tests.factories import make_user
-from wechat_notify.delivery.placeholders import (
+from wechat_notify.exceptions import InvalidData, PlaceholderError
+from wechat_notify.placeholders import (
     PersonalData,
     PersonalText,
     has_placeholders,
     usable_names,
 )
-from wechat_notify.exceptions import InvalidData, PlaceholderError
 from wechat_notify.wechat.values import to_text
 
 NAMES = usable_names()
@@ -223,4 +223,4 @@ def test_a_filter_that_cannot_work_on_a_value() -> None:
     with pytest.raises(InvalidData) as caught:
         data.for_person(alice(date_joined=MOMENT))
     [problem] = caught.value.problems
-    assert (problem.field, problem.recipient) == ("a1", "alice")
+    assert (problem.field, problem.recipient) == ("a1", "王爱丽丝")

@@ -1,4 +1,4 @@
-"""What becomes of a row after each outcome: the table of WECHAT.md 2.2, as the engine obeys it."""
+"""What becomes of a row after each outcome (errcodes: docs/wechat-api.md, 2.2)."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wechat_notify.delivery import policy
-from wechat_notify.delivery.policy import REPEAT_WINDOW, Attempt, Decision, decide
 from wechat_notify.models import SendLog
+from wechat_notify.sending import policy
+from wechat_notify.sending.policy import REPEAT_WINDOW, Attempt, Decision, decide
 from wechat_notify.types import Outcome, SendResult
 
 Status = SendLog.Status
@@ -85,6 +85,27 @@ def test_attempts_used_up() -> None:
     assert refused(-1, number=5, doubt=NOW).status == Status.UNCERTAIN
 
 
+def test_what_is_not_the_rows_fault_uses_up_nothing() -> None:
+    """Tried again and again, its attempts not counted; in doubt no longer than a repeat is safe."""
+    alone = Attempt(9, NOW, counts=False)
+    for outcome in (Outcome.NOT_SENT, Outcome.UNKNOWN):
+        decision = decide(SendResult(outcome), alone, now=NOW, max_attempts=5)
+        assert decision.status == Status.PENDING
+        assert not decision.attempted
+    doubtful = Attempt(2, NOW, LONG_AGO, counts=False)
+    ended = decide(SendResult(Outcome.NOT_SENT), doubtful, now=NOW, max_attempts=5)
+    assert ended.status == Status.UNCERTAIN
+
+
+def test_without_repeats_a_lost_answer_is_uncertain_at_once() -> None:
+    """The backend does not say that it absorbs them."""
+    attempt = Attempt(1, NOW, repeats=False)
+    decision = decide(SendResult(Outcome.UNKNOWN), attempt, now=NOW, max_attempts=5)
+    assert decision == Decision(Status.UNCERTAIN, doubt=NOW)
+    assert policy.before_sending(NOW, None, now=NOW, repeats=False) is not None
+    assert policy.before_sending(None, None, now=NOW, repeats=False) is None
+
+
 @pytest.mark.parametrize("errcode", [40003, 43004, 46004, 49003, 50005])
 def test_codes_that_speak_of_the_person_mark_the_binding(errcode: int) -> None:
     """Not following: this row fails, and the next message does not even try."""
@@ -103,7 +124,7 @@ def test_permanent_and_unknown_codes_fail_this_row_alone(errcode: int) -> None:
     assert refused(errcode) == Decision(Status.FAILED)
 
 
-@pytest.mark.parametrize("errcode", [45009, 45011, 40164, 61004, 48001, 48004, 50007])
+@pytest.mark.parametrize("errcode", [45009, 45011, 48001, 48004, 50007])
 def test_what_concerns_everybody_pauses_the_account(errcode: int) -> None:
     """The row stays pending, due at once and its attempt not counted."""
     decision = refused(errcode)
@@ -112,7 +133,16 @@ def test_what_concerns_everybody_pauses_the_account(errcode: int) -> None:
     assert not decision.attempted
 
 
-@pytest.mark.parametrize("errcode", [40001, 40013, 40125, 41002, 41004, 40243, 50004, 89503])
+@pytest.mark.parametrize("errcode", [40164, 61004, 89503])
+def test_an_address_that_is_not_whitelisted_rests_this_host_alone(errcode: int) -> None:
+    """Other hosts' addresses may be: docs/wechat-api.md, 12.2."""
+    decision = refused(errcode)
+    assert decision.rests_way
+    assert not decision.pauses_account
+    assert (decision.status, decision.due_at, decision.attempted) == (Status.PENDING, NOW, False)
+
+
+@pytest.mark.parametrize("errcode", [40001, 40013, 40125, 41002, 41004, 40243, 50004])
 def test_a_refused_token_endpoint_pauses_the_account(errcode: int) -> None:
     """40001 there is a wrong secret; no row is to blame."""
     decision = refused(errcode, endpoint="token")

@@ -10,6 +10,7 @@ from django.core.signing import Signer
 from django.utils import timezone
 
 from tests import factories
+from tests.databases import refusing
 from wechat_notify.binding import attempts, by_qrcode
 from wechat_notify.binding.attempts import Visitor
 from wechat_notify.exceptions import ConfigurationError, WeChatError
@@ -90,12 +91,13 @@ def test_the_picture_holds_the_codes_address(shown):
     assert int.from_bytes(picture[16:20], "big") >= 300
 
 
-def test_no_code_from_wechat_is_an_error_and_no_row(wechat, visitor):
-    """A request without a code would wait for nothing."""
+def test_no_code_from_wechat_is_an_error_and_is_not_shown(wechat, visitor):
+    """A request without a code would wait for nothing; it only counts for the limit."""
     wechat.fail(48001, path="/cgi-bin/qrcode/create")
     with pytest.raises(WeChatError):
         by_qrcode.show(visitor)
-    assert not BindingRequest.objects.exists()
+    assert BindingRequest.objects.get().state == State.FAILED
+    assert by_qrcode.on_show(visitor) is None
 
 
 def test_without_segno_it_says_what_to_install(visitor, monkeypatch):
@@ -128,6 +130,15 @@ def test_a_scan_binds(visitor, shown, scene):
     assert binding.follow_changed_at == happened_at
     shown.refresh_from_db()
     assert shown.state == State.BOUND
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_scan_binds_after_a_conflict(visitor, shown, scene):
+    """The code is not used up by what the database has undone."""
+    with refusing(2) as refused:
+        scan(scene)
+    assert len(refused) == 2
+    assert OpenIDBinding.objects.get().user == visitor.user
 
 
 def test_a_scene_is_good_once(shown, scene):
@@ -183,7 +194,7 @@ def test_a_scene_binds_to_its_own_user_alone(wechat, shown, scene):
 def test_a_state_of_web_authorisation_is_no_scene(visitor):
     """The two kinds of request cannot stand in for each other."""
     attempts.begin(visitor, source="oauth", token="x" * 16)
-    scan(by_qrcode._signer("default").sign("x" * 16))
+    scan(Signer(salt="wechat_notify.qr_binding.default", sep=".").sign("x" * 16))
     assert not OpenIDBinding.objects.exists()
 
 

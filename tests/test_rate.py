@@ -1,21 +1,23 @@
 """RATE across workers: a window's count is never exceeded, and unused grants come back."""
 
 import threading
+import time
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wechat_notify.conf import Rate
-from wechat_notify.delivery import rate as rate_module
-from wechat_notify.delivery.rate import RateLimiter
+from wechat_notify.sending.rate import RateLimiter
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time of day, in a list that a test changes."""
     now = [1_000_000.25]
-    monkeypatch.setattr(rate_module.time, "time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
     return now
 
 
@@ -30,13 +32,46 @@ def test_a_window_grants_its_count_and_no_more(clock: list[float]) -> None:
     assert limiter().take(6) == 0
 
 
-def test_the_next_window_starts_anew(clock: list[float]) -> None:
-    """seconds_left says when."""
+def test_a_window_slides(clock: list[float]) -> None:
+    """No second, wherever it begins, has more than its count: 99 at its end, then not 100 more."""
+    mine = limiter(100)
+    clock[0] = 1_000_000.99
+    assert mine.take(99) == 99
+    clock[0] = 1_000_001.01
+    assert mine.take(100) == 1
+    assert mine.take(100) == 0
+    clock[0] = 1_000_001.98
+    assert mine.take(100) == 0
+    clock[0] = 1_000_002.05
+    assert mine.take(100) == 99
+
+
+@given(st.lists(st.tuples(st.integers(0, 70), st.integers(1, 30)), max_size=40))
+def test_no_window_ever_has_more_than_its_count(asked: list[tuple[int, int]]) -> None:
+    """However workers ask, in steps of a hundredth of the window."""
+    cache.clear()
+    now = 5_000_000.0
+    granted: list[tuple[float, int]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: now)
+        for steps, wanted in asked:
+            now += steps / 100
+            granted.append((now, limiter(20).take(wanted)))
+    for start, _count in granted:
+        inside = sum(count for moment, count in granted if start <= moment < start + 1)
+        assert inside <= 20
+
+
+def test_seconds_left_leads_to_a_moment_when_something_is_free(clock: list[float]) -> None:
+    """Whoever waits that long, again and again, gets the whole count once a window."""
     mine = limiter()
     assert mine.take(20) == 10
-    assert mine.seconds_left() == pytest.approx(0.75)
-    clock[0] += mine.seconds_left()
-    assert mine.take(20) == 10
+    waited = 0.0
+    while not (granted := mine.take(20)):
+        waited += mine.seconds_left() + 0.001
+        clock[0] += mine.seconds_left() + 0.001
+    assert granted == 10
+    assert 0.9 < waited < 1.3
 
 
 def test_what_was_granted_and_not_used_comes_back(clock: list[float]) -> None:
@@ -52,7 +87,7 @@ def test_giving_back_after_the_window_harms_nothing(clock: list[float]) -> None:
     """The key is gone and stays gone."""
     mine = limiter()
     mine.take(10)
-    clock[0] += 1
+    clock[0] += 2
     mine.give_back(5)
     assert mine.take(20) == 10
 

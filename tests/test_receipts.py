@@ -1,17 +1,19 @@
 """Receipts find their rows: by msgid, else by the only row they can be about, never by guessing."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from django.utils import timezone
 
 from tests.factories import ORDER, make_template, openid
-from wechat_notify.delivery import engine, receipts
-from wechat_notify.delivery.receipts import is_success, normalise, settle, settle_in_passing
 from wechat_notify.models import Notification, Receipt, SendLog
+from wechat_notify.receipts import settling, store
+from wechat_notify.receipts.matching import is_success, normalise
+from wechat_notify.receipts.settling import passing, settle, settle_in_passing
+from wechat_notify.sending import engine
 from wechat_notify.services import notify
 from wechat_notify.signals import message_delivered, message_failed
 from wechat_notify.wechat.incoming import Event
@@ -23,7 +25,7 @@ Status = SendLog.Status
 
 @pytest.fixture
 def notification(configure: Callable[..., None]) -> Notification:
-    configure(DISPATCHER="wechat_notify.delivery.dispatch.WorkerDispatcher")
+    configure(DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher")
     return Notification.objects.create(template=make_template(), data={})
 
 
@@ -84,7 +86,7 @@ def got(
         ticket="",
         status=status,
     )
-    receipts.store(account, event)
+    store.store(account, event)
     return Receipt.objects.order_by("-pk")[0]
 
 
@@ -105,7 +107,7 @@ def status_of(log: SendLog) -> str:
     ],
 )
 def test_normalise(raw: str, expected: str) -> None:
-    """Case and blanks vary in what WeChat writes (WECHAT.md 4)."""
+    """Case and blanks vary in what WeChat writes (docs/wechat-api.md, 4)."""
     assert normalise(raw) == expected
     assert is_success(raw) is (expected == "success")
 
@@ -124,13 +126,19 @@ def test_success_by_msgid(notification: Notification, told: list[Any]) -> None:
 
 
 def test_a_receiver_keeps_nobody_waiting(notification: Notification) -> None:
-    """It may be slow, or settle receipts itself: it has nobody's turn at the database."""
+    """It may be slow, or settle receipts itself: other writers do not wait for it."""
     log = row(notification, msgid=7)
     got(msgid=7)
     found: list[int] = []
+    others_turn = threading.Event()
+
+    def take_turn() -> None:
+        with store.turns.take("default"):
+            others_turn.set()
 
     def settle_again(sender: Any, log: SendLog, **kwargs: Any) -> None:
-        assert not receipts._turns._lock.locked()  # or this would wait for itself
+        threading.Thread(target=take_turn, daemon=True).start()
+        assert others_turn.wait(5)  # or settle() below would wait for itself
         found.append(settle().settled)
 
     message_delivered.connect(settle_again)
@@ -138,6 +146,7 @@ def test_a_receiver_keeps_nobody_waiting(notification: Notification) -> None:
         assert settle().delivered == 1
     finally:
         message_delivered.disconnect(settle_again)
+    assert others_turn.is_set()
     assert found == [0]
     assert status_of(log) == Status.DELIVERED
 
@@ -293,6 +302,29 @@ def test_an_uncertain_row_is_resolved(notification: Notification) -> None:
     assert status_of(log) == Status.DELIVERED
 
 
+@pytest.mark.parametrize(("minutes", "status"), [(14, Status.DELIVERED), (16, Status.UNCERTAIN)])
+def test_a_late_receipt_is_not_about_an_uncertain_row(
+    notification: Notification, minutes: int, status: str
+) -> None:
+    """Hours later it is about a message that another system sent to the same person."""
+    doubt = timezone.now() - timedelta(minutes=minutes)
+    log = row(notification, status=Status.UNCERTAIN, sent_at=None, in_doubt_since=doubt)
+    got(msgid=99)
+    settle()
+    assert status_of(log) == status
+
+
+@pytest.mark.parametrize(("hours", "status"), [(23, Status.DELIVERED), (25, Status.SENT)])
+def test_a_message_under_review_waits_a_day_for_its_receipt(
+    notification: Notification, hours: int, status: str
+) -> None:
+    """WeChat accepted it without a msgid; with another such row nothing is decided."""
+    log = row(notification, sent_at=timezone.now() - timedelta(hours=hours))
+    got(msgid=99)
+    settle()
+    assert status_of(log) == status
+
+
 def test_a_msgid_of_another_system_is_not_ours(notification: Notification) -> None:
     """A row that knows its own msgid is not about another one."""
     log = row(notification, msgid=7)
@@ -367,17 +399,16 @@ def test_a_batch_takes_a_constant_number_of_queries(
             assert settle().settled == count
 
 
-def test_pages_and_limit(notification: Notification, monkeypatch: Any) -> None:
+def test_pages_and_limit(notification: Notification) -> None:
     """All pages are read; a limit ends it; what waits in front keeps nothing back."""
-    monkeypatch.setattr(receipts, "BATCH", 3)
     for number in range(1, 5):
         got(who=90 + number, msgid=900 + number)
     for number in range(1, 5):
         row(notification, who=number, msgid=number)
         got(who=number, msgid=number)
-    assert settle(limit=2).waiting == 2
-    assert settle(limit=5).delivered == 1
-    report = settle()
+    assert settle(limit=2, batch_size=3).waiting == 2
+    assert settle(limit=5, batch_size=3).delivered == 1
+    report = settle(batch_size=3)
     assert (report.delivered, report.waiting) == (3, 4)
 
 
@@ -389,17 +420,16 @@ def test_in_passing_once_a_second(notification: Notification) -> None:
     assert settle_in_passing().delivered == 1
     got(msgid=8)
     assert settle_in_passing().delivered == 0
-    caches["default"].delete("wechat_notify:receipts:settled")
+    passing.forget()
     assert settle_in_passing().delivered == 1
 
 
-def test_in_passing_goes_round(notification: Notification, monkeypatch: Any) -> None:
+def test_in_passing_goes_round(notification: Notification) -> None:
     """Undecided receipts in front cannot keep those behind them waiting for ever."""
-    monkeypatch.setattr(receipts, "BATCH", 2)
 
-    def turn() -> receipts.SettleReport:
-        caches["default"].delete("wechat_notify:receipts:settled")
-        return settle_in_passing(limit=4)
+    def turn() -> settling.SettleReport:
+        passing.forget()
+        return settle_in_passing(limit=4, batch_size=2)
 
     for number in range(6):
         got(who=90 + number, msgid=900 + number)
@@ -432,4 +462,4 @@ def test_a_worker_settles_what_the_fake_wechat_says(
     assert found == {openid(1): Status.DELIVERED, openid(2): Status.UNDELIVERED}
 
 
-WORKER = "wechat_notify.delivery.dispatch.WorkerDispatcher"
+WORKER = "wechat_notify.dispatchers.worker.WorkerDispatcher"

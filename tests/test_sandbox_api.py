@@ -1,4 +1,4 @@
-"""The fake WeChat's API: it answers as WECHAT.md says WeChat does."""
+"""The fake WeChat's API: it answers as docs/wechat-api.md says WeChat does."""
 
 import re
 from collections.abc import Iterator

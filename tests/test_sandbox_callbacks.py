@@ -2,61 +2,28 @@
 
 import hashlib
 import re
-import threading
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import pytest
 
+from tests.callback_site import CallbackSite, callback_site
 from tests.sandbox_client import MAMA, WANG, ZHOU, Api
-from wechat_notify.sandbox.callbacks import signature
+from wechat_notify.sandbox.callback_sender import signature
 from wechat_notify.sandbox.records import User
 from wechat_notify.sandbox.server import Sandbox
 
 TOKEN = "callback-token"
 
 
-class Site(ThreadingHTTPServer):
-    """A site with a callback address. ``answers`` are given first, then success."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), SiteHandler)
-        self.got: list[tuple[dict[str, str], dict[str, str]]] = []
-        self.answers: list[tuple[int, bytes]] = []
-        self.url = f"http://127.0.0.1:{self.server_port}/wechat/callback/"
-
-
-class SiteHandler(BaseHTTPRequestHandler):
-    server: Site
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        query = dict(parse_qsl(urlsplit(self.path).query))
-        fields = {child.tag: child.text or "" for child in ET.fromstring(body)}  # noqa: S314  (our own XML)
-        self.server.got.append((query, fields))
-        status, answer = self.server.answers.pop(0) if self.server.answers else (200, b"success")
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *args: object) -> None:
-        """Quiet."""
+@pytest.fixture
+def site() -> Iterator[CallbackSite]:
+    with callback_site() as running:
+        yield running
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def wechat(site: Site) -> Iterator[Sandbox]:
+def wechat(site: CallbackSite) -> Iterator[Sandbox]:
     with Sandbox(callback_url=site.url, callback_token=TOKEN) as sandbox:
         yield sandbox
 
@@ -80,7 +47,8 @@ def test_a_receipt_follows_every_accepted_message(site, wechat, api):
     api.send(client_msg_id="a")
     api.send("nobody")
     assert wechat.wait_for_callbacks()
-    ((query, fields),) = site.got
+    ((query, _body),) = site.got
+    (fields,) = site.events
     parts = sorted([TOKEN, query["timestamp"], query["nonce"]])
     assert (
         query["signature"]
@@ -100,7 +68,7 @@ def test_the_status_of_receipts_can_be_set_by_person(site, wechat, api):
     api.send(MAMA)
     api.send(WANG)
     assert wechat.wait_for_callbacks()
-    statuses = {fields["FromUserName"]: fields["Status"] for _, fields in site.got}
+    statuses = {fields["FromUserName"]: fields["Status"] for fields in site.events}
     assert statuses == {MAMA: "failed:user block", WANG: "success"}
 
 
@@ -109,7 +77,7 @@ def test_receipts_and_events_of_ones_own(site, wechat):
     wechat.receipt(WANG, 0, "failed: system failed")
     wechat.event(WANG, "LOCATION", Latitude="]]><x>")
     assert wechat.wait_for_callbacks()
-    by_event = {fields["Event"]: fields for _, fields in site.got}
+    by_event = {fields["Event"]: fields for fields in site.events}
     assert by_event["TEMPLATESENDJOBFINISH"]["MsgID"] == "0"
     assert by_event["LOCATION"]["Latitude"] == "]]><x>"
 
@@ -156,7 +124,7 @@ def test_following_unfollowing_and_scanning_are_told(site, wechat, api):
     for path in (f"{ZHOU}/scan/", f"{ZHOU}/scan/", f"{ZHOU}/unfollow/", f"{ZHOU}/follow/"):
         api.request("POST", f"/phone/{path}", data={"ticket": ticket})
         assert wechat.wait_for_callbacks()
-    told = [(fields["Event"], fields["EventKey"], fields.get("Ticket")) for _, fields in site.got]
+    told = [(fields["Event"], fields["EventKey"], fields.get("Ticket")) for fields in site.events]
     assert told == [
         ("subscribe", "qrscene_bind-1", ticket),
         ("SCAN", "bind-1", ticket),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from html.parser import HTMLParser
 from urllib.parse import quote
 
@@ -9,6 +10,7 @@ import pytest
 import requests
 
 from tests.sandbox_client import MAMA, ORDER, WANG, ZHOU, Api
+from wechat_notify.sandbox.clock import BEIJING
 from wechat_notify.sandbox.phone import moment
 from wechat_notify.sandbox.records import Template, User
 from wechat_notify.sandbox.server import Sandbox
@@ -168,7 +170,7 @@ def test_style_and_script_are_served(api):
         if tag in ("link", "script")
     ]
     files = [name for name in named if name.startswith("/assets/")]
-    assert len(files) == 3
+    assert len(files) == 4
     for name in files:
         assert api.request("GET", name).status_code == 200
     for name in ("/assets/", "/assets/people.html", "/assets/%2e%2e/server.py"):
@@ -293,6 +295,26 @@ def test_scanning_makes_a_follower(wechat, api):
     assert (info["subscribe"], info["qr_scene_str"]) == (1, HOSTILE[:40])
     bad = api.request("POST", f"/phone/{ZHOU}/scan/", data={"ticket": "?"})
     assert bad.status_code == 404
+
+
+def test_scanning_says_whose_phone_and_which_code(wechat, api, monkeypatch):
+    """Two browsers show two codes: which is whose is told by the time, and by who has scanned."""
+    made = {}
+    for minute in (1, 3):
+        at = datetime(2026, 11, 27, 15, minute, tzinfo=BEIJING).timestamp()
+        monkeypatch.setattr(wechat.state.clock, "time", lambda at=at: at)
+        made[minute] = create_code(api)
+    first, second = made[1], made[3]
+    page = api.request("GET", f"/phone/{WANG}/scan/").text
+    assert "这是 王老师 的手机" in text(page)
+    assert page.index(second) < page.index(first)
+    assert re.findall(r"(\S+) 生成", text(page)) == ["15:03", "15:01"]
+    assert text(page).count("还没有人扫过") == 2
+    api.request("POST", f"/phone/{WANG}/scan/", data={"ticket": first})
+    page = api.request("GET", f"/phone/{ZHOU}/scan/").text
+    assert text(page).count("还没有人扫过") == 1
+    assert "王老师 扫过" in text(page)
+    assert "王老师 扫过" in api.request("GET", "/scan/", params={"ticket": first}).text
 
 
 def test_a_code_opened_as_a_link_asks_who_scans_it(api):

@@ -1,60 +1,34 @@
 """The fake WeChat's encrypted callbacks, and what it makes of a site's replies."""
 
-import threading
+import io
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
 from django.core.management import CommandError, call_command
 
-from tests.sandbox_client import WANG
-from wechat_notify.sandbox.sealing import COMPATIBLE, PLAIN, SAFE, msg_signature, seal, unseal
+from tests.callback_site import CallbackSite, callback_site
+from tests.factories import APP_ID, APP_SECRET
+from tests.sandbox_client import WANG, Api
+from wechat_notify.sandbox.sealing import COMPATIBLE, SAFE, msg_signature, seal, unseal
 from wechat_notify.sandbox.server import Sandbox
 
 TOKEN = "callback-token"
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 
-class Site(ThreadingHTTPServer):
-    """Keeps what it gets and answers with ``answer``."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.got: list[tuple[dict[str, str], str]] = []
-        self.answer = b"success"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Site
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.got.append((dict(parse_qsl(urlsplit(self.path).query)), body))
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(self.server.answer)
-
-    def log_message(self, *args: object) -> None:
-        """Quiet."""
+@pytest.fixture
+def site() -> Iterator[CallbackSite]:
+    with callback_site() as running:
+        yield running
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def wechat(site: Site) -> Iterator[Sandbox]:
+def wechat(site: CallbackSite) -> Iterator[Sandbox]:
     with Sandbox(
-        callback_url=f"http://127.0.0.1:{site.server_port}/",
+        callback_url=site.url,
         callback_token=TOKEN,
         encoding_aes_key=KEY,
     ) as sandbox:
@@ -66,7 +40,7 @@ def sealed_part(body: str) -> str:
 
 
 @pytest.mark.parametrize("mode", [COMPATIBLE, SAFE])
-def test_what_is_posted(site: Site, wechat: Sandbox, mode: str) -> None:
+def test_what_is_posted(site: CallbackSite, wechat: Sandbox, mode: str) -> None:
     """A sealed copy, signed; in safe mode nothing of the person stands beside it."""
     wechat.account.callback_mode = mode
     wechat.receipt(WANG, 7)
@@ -82,7 +56,7 @@ def test_what_is_posted(site: Site, wechat: Sandbox, mode: str) -> None:
     assert "<ToUserName>" in body
 
 
-def test_plain_is_the_default(site: Site, wechat: Sandbox) -> None:
+def test_plain_is_the_default(site: CallbackSite, wechat: Sandbox) -> None:
     """A key alone changes nothing, as in the console."""
     wechat.receipt(WANG, 7)
     assert wechat.wait_for_callbacks()
@@ -91,10 +65,10 @@ def test_plain_is_the_default(site: Site, wechat: Sandbox) -> None:
     assert "Encrypt" not in body
 
 
-def test_replies_are_kept(site: Site, wechat: Sandbox) -> None:
+def test_replies_are_kept(site: CallbackSite, wechat: Sandbox) -> None:
     """Plain ones as they are, sealed ones opened; both count as an answer."""
     for answer in (b"<xml><a>1</a></xml>", sealed_reply(wechat)):
-        site.answer = answer
+        site.answers = [(200, answer)]
         wechat.event(WANG, "CLICK")
         assert wechat.wait_for_callbacks()
     assert wechat.state.callbacks.replies == ["<xml><a>1</a></xml>", "<xml>hello</xml>"]
@@ -129,22 +103,37 @@ def test_the_command_needs_the_key_for_an_encrypted_mode() -> None:
         call_command("wechat_sandbox", "--callback-mode", SAFE)
 
 
-def test_the_command_plays_the_accounts_own_mode(configure: Any, monkeypatch: Any) -> None:
+class SendsOneAndStops(io.StringIO):
+    """The command's terminal: once the fake WeChat runs, sends a message to it, then Ctrl-C."""
+
+    def flush(self) -> None:
+        if "Ctrl-C" in self.getvalue():
+            url = self.getvalue().split('API_BASE:    "')[1].split('"')[0]
+            account: Any = SimpleNamespace(url=url, app_id=APP_ID, app_secret=APP_SECRET)
+            api = Api(account)
+            assert api.send()["errcode"] == 0
+            api.close()
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("key", "arguments", "sealed", "plain"),
+    [
+        (KEY, [], True, False),
+        (KEY, ["--callback-mode", COMPATIBLE], True, True),
+        ("", [], False, True),
+    ],
+)
+def test_the_command_plays_the_accounts_own_mode(
+    configure: Any, site: CallbackSite, key: str, arguments: list[str], sealed: bool, plain: bool
+) -> None:
     """Safe where the account has a key, unless another is asked for."""
-    played: list[dict[str, Any]] = []
-
-    class Recorded(Sandbox):
-        def __init__(self, **options: Any) -> None:
-            played.append(options)
-            raise OSError
-
-    monkeypatch.setattr("wechat_notify.management.commands.wechat_sandbox.Sandbox", Recorded)
-    configure(default={"ENCODING_AES_KEY": KEY})
-    for arguments in ([], ["--callback-mode", COMPATIBLE]):
-        with pytest.raises(OSError):  # noqa: PT011 - the recorder's own
-            call_command("wechat_sandbox", *arguments)
-    configure(default={"ENCODING_AES_KEY": ""})
-    with pytest.raises(OSError):  # noqa: PT011
-        call_command("wechat_sandbox")
-    assert [options["callback_mode"] for options in played] == [SAFE, COMPATIBLE, PLAIN]
-    assert played[0]["encoding_aes_key"] == KEY
+    configure(
+        default={"APP_ID": APP_ID, "APP_SECRET": APP_SECRET, "ENCODING_AES_KEY": key},
+    )
+    out = SendsOneAndStops()
+    call_command("wechat_sandbox", "--port=0", "--callback-url", site.url, *arguments, stdout=out)
+    ((_query, body),) = site.got
+    assert ("Encrypt" in body, WANG in body) == (sealed, plain)
+    if sealed:
+        assert WANG in unseal(sealed_part(body), KEY, APP_ID).decode()

@@ -1,21 +1,22 @@
 """notify(): what is written, what leaves, and what is refused."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone as django_timezone
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext_lazy
 
 from tests.factories import ORDER, make_binding, make_bindings, make_template, make_user, openid
 from wechat_notify.backends import locmem
-from wechat_notify.delivery import recipients
-from wechat_notify.delivery.dispatch import BaseDispatcher
+from wechat_notify.dispatchers.base import BaseDispatcher
 from wechat_notify.exceptions import (
     AccountNotConfigured,
     ConfigurationError,
@@ -28,8 +29,10 @@ from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.services import anotify, notify, resume_account
 from wechat_notify.types import MiniProgram
+from wechat_notify.writing import recipients
 
 Status = SendLog.Status
+INLINE = "wechat_notify.dispatchers.inline.InlineDispatcher"
 LONG = "二十一个字才是超出限度的那一个商品名称呀呀"
 
 
@@ -372,7 +375,7 @@ def test_three_bad_recipients_of_a_thousand_skipped(
     template: MessageTemplate, configure: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
     """With INVALID_DATA="skip" 997 are sent, and 3 skipped rows name field and rule."""
-    configure(INVALID_DATA="skip", INLINE_LIMIT=None)
+    configure(INVALID_DATA="skip", DISPATCHER={"BACKEND": INLINE, "OPTIONS": {"limit": None}})
     users = [binding.user for binding in make_bindings(1_000)]
     with django_capture_on_commit_callbacks(execute=True):
         notification = notify(users, template, _bad_for({3, 500, 999}))
@@ -534,3 +537,48 @@ def test_resume_account_ends_a_rest(
     with django_capture_on_commit_callbacks(execute=True):
         resume_account("default")
     assert (statuses(first), statuses(second)) == ({"sent": 1}, {"sent": 1})
+
+
+# -- how many queries -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "called", ["by name", "with the template", "an openid", "a list", "own data", "with a key"]
+)
+def test_one_person_costs_few_queries(
+    known_template: MessageTemplate, configure: Callable[..., None], called: str
+) -> None:
+    """Inside the caller's transaction, savepoints included. A key must be looked for, and guarded.
+
+    After the commit a worker costs the request nothing but PostgreSQL's NOTIFY, which wakes it.
+    """
+    configure(DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher")
+    user = make_user()
+    make_binding(user)
+    whom: Any = {"an openid": openid(7), "a list": [user]}.get(called, user)
+    template = known_template if called == "with the template" else known_template.name
+    data: Any = (lambda person: ORDER) if called == "own data" else ORDER
+    key = "order-1" if called == "with a key" else ""
+    inside, committed = CaptureQueriesContext(connection), CaptureQueriesContext(connection)
+    with committed, transaction.atomic(), inside:
+        notification = notify(whom, template, data, key=key)
+    statements = [query["sql"] for query in inside]
+    assert len(statements) <= (7 if key else 4), "\n".join(statements)
+    allowed = ("BEGIN", "COMMIT", "NOTIFY wechat_notify")
+    assert [query["sql"] for query in committed if query["sql"] not in allowed] == statements
+    assert notification.logs.get().status == SendLog.Status.PENDING
+
+
+def test_a_crowd_is_undone_by_a_savepoint(
+    template: MessageTemplate, transactional_db: None
+) -> None:
+    """Bad data of the last of thousands leaves nothing, and the caller's transaction goes on."""
+
+    def data(person: str) -> dict[str, str]:
+        return {} if person == openid(2_500) else ORDER
+
+    with transaction.atomic():
+        with pytest.raises(InvalidData):
+            notify((openid(number) for number in range(2_501)), template, data)
+        notify(openid(1), template, ORDER)
+    assert SendLog.objects.count() == Notification.objects.count() == 1

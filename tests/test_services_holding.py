@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from tests.factories import ORDER, make_binding, make_bindings, make_template
 from wechat_notify.backends import locmem
-from wechat_notify.delivery import engine
 from wechat_notify.models import MessageTemplate, Notification, SendLog
+from wechat_notify.sending import engine
 from wechat_notify.services import (
     cancel,
     notify,

@@ -28,6 +28,16 @@ def test_the_second_call_returns_the_firsts_notification(template: MessageTempla
 
 
 @pytest.mark.django_db
+def test_the_notification_says_which_call_made_it(template: MessageTemplate) -> None:
+    """is_new: True where it was made, False where the key found it, None from the database."""
+    first = notify([], template, ORDER, key="order-1")
+    second = notify([], template, ORDER, key="order-1")
+    without_key = notify([], template, ORDER)
+    assert (first.is_new, second.is_new, without_key.is_new) == (True, False, True)
+    assert Notification.objects.get(pk=first.pk).is_new is None
+
+
+@pytest.mark.django_db
 def test_keys_belong_to_their_template_and_account(template: MessageTemplate) -> None:
     """Other templates and other accounts may use the same key."""
     others = [make_template("refunded"), make_template(account="other", template_id="T2")]
@@ -77,6 +87,7 @@ def test_a_lost_race_returns_the_winners_notification(template: MessageTemplate)
     binding = make_binding()
     lost = notify(binding, template, SlowData(ORDER), key="order-1")
     assert lost == Notification.objects.get()
+    assert lost.is_new is False
     assert SendLog.objects.count() == 0
 
 
@@ -84,7 +95,7 @@ def test_a_lost_race_returns_the_winners_notification(template: MessageTemplate)
 def test_another_integrity_error_is_not_swallowed(template: MessageTemplate) -> None:
     """Only a used key means "already sent"; anything else that the database refuses is raised."""
     with pytest.raises(IntegrityError), transaction.atomic():
-        notify([], template, ORDER, key="order-1", source=None)  # type: ignore[arg-type]
+        notify([], template, ORDER, key="order-1", _source=None)  # type: ignore[arg-type]
 
 
 def test_racing_threads_send_one_message(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.factories import ORDER, make_binding, make_bindings, make_template, make_user, openid
 from wechat_notify.backends import locmem
-from wechat_notify.delivery import recipients
 from wechat_notify.exceptions import TemplateNotFound
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
 from wechat_notify.services import bind, notify, resend
+from wechat_notify.writing import recipients
 
 pytestmark = pytest.mark.django_db
 
@@ -215,3 +215,16 @@ def test_queries_do_not_grow_with_the_rows(template: MessageTemplate) -> None:
     many = notify([*make_bindings(20, first=10), *unbound], template, ORDER)
     SendLog.objects.filter(status=Status.PENDING).update(status=Status.FAILED)
     assert queries(many.logs.all()) == queries(few.logs.all())
+
+
+@pytest.mark.slow
+def test_a_big_resend_reads_its_rows_by_pages(template: MessageTemplate) -> None:
+    """Every row once, and no statement reads them all: on MariaDB an iterator() would."""
+    count = recipients.CHUNK + 1
+    logs = finished(template, count)
+    with CaptureQueriesContext(connection) as captured:
+        new = resend(logs)
+    read = [query["sql"] for query in captured if "openidbinding" in query["sql"]]
+    assert len(read) >= 2
+    assert all(f"LIMIT {recipients.CHUNK}" in sql for sql in read)
+    assert new.values("resend_of").distinct().count() == new.count() == count

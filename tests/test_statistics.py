@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from tests.factories import ORDER, make_bindings, make_template
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.services import notify
-from wechat_notify.statistics import Cause, causes, overview, resendable, since
+from wechat_notify.statistics import Cause, causes, count_by_day, overview, resendable, since
 
 pytestmark = pytest.mark.django_db
 
@@ -111,7 +111,7 @@ def test_the_overview_has_every_day_and_every_template(
     Notification.objects.filter(pk=old.pk).update(created_at=since(30) - timedelta(seconds=1))
     yesterday = notify(bindings[:2], template, ORDER)
     Notification.objects.filter(pk=yesterday.pk).update(created_at=since(1) - timedelta(seconds=1))
-    found = overview(SendLog.objects.all(), 30)
+    found = overview(count_by_day(SendLog.objects.all(), 30), 30)
     assert [day for day, _counts in found.days] == [
         timezone.localdate() - timedelta(days=number) for number in reversed(range(30))
     ]
@@ -136,14 +136,14 @@ def test_a_day_begins_at_its_own_midnight(
         at = datetime(2026, 10, day, hour, 30, tzinfo=berlin)
         Notification.objects.filter(pk=notification.pk).update(created_at=at)
     with timezone.override(berlin):
-        found = overview(SendLog.objects.all(), 30)
+        found = overview(count_by_day(SendLog.objects.all(), 30), 30)
     counted = {day for day, counts in found.days if counts}
     assert counted == {date(2026, 10, 20), date(2026, 10, 30)}
 
 
 def test_nothing_was_ever_sent() -> None:
     """Empty counts, not an error."""
-    found = overview(SendLog.objects.all(), 30)
+    found = overview(count_by_day(SendLog.objects.all(), 30), 30)
     assert len(found.days) == 30
     assert (found.total, found.templates) == ({}, [])
     assert causes(SendLog.objects.all()) == []
@@ -157,7 +157,7 @@ def test_the_number_of_queries_does_not_depend_on_the_rows(
         notify(make_bindings(1, first=Notification.objects.count() + 1), template, ORDER)
         make_log(template, status="failed", errcode=-1)
     with django_assert_num_queries(2):
-        overview(SendLog.objects.all(), 30)
+        overview(count_by_day(SendLog.objects.all(), 30), 30)
     with django_assert_num_queries(1):
         causes(SendLog.objects.all())
     with django_assert_num_queries(2):

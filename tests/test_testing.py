@@ -1,9 +1,12 @@
 """wechat_notify.testing, as the tests of a site use it."""
 
+import re
 import unittest
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +16,15 @@ from django.utils import timezone
 
 from tests.factories import ORDER, make_binding, make_template, make_user, openid
 from wechat_notify.conf import settings as conf
+from wechat_notify.declarations import declare
+from wechat_notify.exceptions import InvalidData, TemplateNotFound
 from wechat_notify.models import MessageTemplate, OpenIDBinding, SendLog
 from wechat_notify.services import notify
 from wechat_notify.testing import Outbox
 from wechat_notify.testing import wechat_outbox as catch_messages
 from wechat_notify.types import Outcome, SendResult
+
+pytestmark = pytest.mark.usefixtures("own_declarations")
 
 
 @pytest.fixture
@@ -35,6 +42,69 @@ def alice() -> Any:
 @pytest.fixture
 def order_paid(db: None) -> MessageTemplate:
     return make_template()
+
+
+# -- templates --------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_the_first_example_of_the_page_passes() -> None:
+    """docs/testing.md, as it stands: no template and no binding but those that it makes itself."""
+    page = (Path(__file__).parent.parent / "docs/testing.md").read_text()
+    code = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)[0]
+    order = SimpleNamespace()
+
+    def make_order() -> SimpleNamespace:
+        order.buyer = make_user("buyer")
+        return order
+
+    def pay(order: SimpleNamespace) -> None:
+        notify(order.buyer, "order_paid", {"thing2": "围巾"})
+
+    names: dict[str, Any] = {"make_order": make_order, "pay": pay}
+    exec(code, names)  # noqa: S102
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(names["OrderTests"]).run(result)
+    assert result.testsRun == 1
+    assert result.wasSuccessful(), result.failures + result.errors
+
+
+@pytest.mark.django_db
+def test_a_declared_template_needs_no_row(alice: Any) -> None:
+    """What code declares is registered for the block, with the fields that the code fills in."""
+    declare("order_paid", fields=["thing2"])
+    declare("order_sent")
+    with catch_messages() as outbox:
+        outbox.assert_not_notified(alice, "order_sent")
+        notify(alice, "order_paid", {"thing2": "围巾"})
+        notify(alice, "order_sent", {"thing1": "围巾"})
+        outbox.assert_notified(alice, "order_paid", thing2="围巾")
+        outbox.assert_notified(alice, "order_sent", thing1="围巾")
+        with pytest.raises(InvalidData, match="thing2"):
+            notify(alice, "order_paid", {"thing1": "围巾"})
+
+
+@pytest.mark.django_db
+def test_a_mistyped_name_still_fails(alice: Any) -> None:
+    """Of templates that are neither registered nor declared, nor declared on this account."""
+    declare("order_paid", account="other")
+    with catch_messages():
+        for name in ("order_payed", "order_paid"):
+            with pytest.raises(TemplateNotFound, match="wechat_sync_templates"):
+                notify(alice, name, ORDER)
+    declare("order_payed")
+    with pytest.raises(TemplateNotFound):
+        notify(alice, "order_payed", ORDER)  # outside the block
+
+
+@pytest.mark.django_db
+def test_a_registered_template_gets_another_content(order_paid: Any, alice: Any) -> None:
+    """register() of a name that there is changes it, active again where it was switched off."""
+    MessageTemplate.objects.update(is_active=False)
+    with catch_messages() as outbox:
+        assert outbox.register("order_paid", content="{{thing9.DATA}}") == order_paid
+        notify(alice, "order_paid", {"thing9": "围巾"})
+        outbox.assert_notified(alice, "order_paid", thing9="围巾")
 
 
 # -- what is caught ---------------------------------------------------------------------------
@@ -113,9 +183,11 @@ def test_the_projects_settings_are_only_covered(configure: Any) -> None:
     with catch_messages():
         assert conf.account("default").backend.endswith("LocMemBackend")
         assert conf.account("default").options == {}
-        assert (conf.INLINE_LIMIT, conf.RATE, conf.INVALID_DATA) == (None, None, "trim")
+        assert conf.account("default").rate is None
+        assert conf.DISPATCHER.options == {"limit": None}
+        assert conf.INVALID_DATA == "trim"
     assert conf.account("default").backend.endswith("WeChatBackend")
-    assert conf.DISPATCHER == "nowhere.Dispatcher"
+    assert conf.DISPATCHER.path == "nowhere.Dispatcher"
 
 
 @pytest.mark.django_db

@@ -1,64 +1,26 @@
 """One token for everybody, never a loop, never a handful of calls too many."""
 
-import json
-import sqlite3
-import subprocess
-import sys
-import threading
-import time
+import functools
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.core.cache.backends.filebased import FileBasedCache
-from django.core.cache.backends.locmem import LocMemCache
 
-from tests.caches import OwnRedisCache
+from tests.token_store import (
+    APP_ID,
+    PREFIX,
+    UNREACHABLE,
+    Endpoint,
+    RememberingCache,
+    new_store_on,
+)
 from wechat_notify.exceptions import RefusedTokenError, TokenError, TransportError
-from wechat_notify.sandbox import samples
-from wechat_notify.sandbox.server import Sandbox
-from wechat_notify.wechat import tokens
 from wechat_notify.wechat.errors import token_error
-from wechat_notify.wechat.tokens import TokenStore
-
-APP_ID = "wx0123456789abcdef"
-PREFIX = f"wechat_notify:token:stable:{APP_ID}"
-UNREACHABLE = TransportError("No connection.", maybe_sent=False)
-
-
-class Endpoint:
-    """A token endpoint in a list: what it is to answer, in order, the last one for ever."""
-
-    def __init__(self, *answers: Any, seconds: float = 0) -> None:
-        self.answers = list(answers)
-        self.seconds = seconds
-        self.calls: list[bool] = []
-        self._lock = threading.Lock()
-
-    def __call__(self, force: bool) -> tuple[str, int]:
-        with self._lock:
-            self.calls.append(force)
-            answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        time.sleep(self.seconds)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if isinstance(answer, tuple) else (answer, 7200)
-
-
-class RememberingCache(LocMemCache):
-    """Remembers for how long each value was stored."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name, {})
-        self.seconds: dict[str, Any] = {}
-
-    def set(self, key: str, value: Any, timeout: Any = None, version: Any = None) -> None:
-        self.seconds[key.rpartition(":")[2]] = timeout
-        super().set(key, value, timeout, version)
+from wechat_notify.wechat.tokens import Pace, TokenStore
 
 
 @pytest.fixture
@@ -66,21 +28,10 @@ def cache() -> RememberingCache:
     return RememberingCache(uuid.uuid4().hex)
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits are short: what is tested is their order, not their length."""
-    monkeypatch.setattr(tokens, "RETRY_DELAY", 0.01)
-    monkeypatch.setattr(tokens, "POLL_SECONDS", 0.005)
-
-
 @pytest.fixture
 def new_store(cache: RememberingCache) -> Callable[..., TokenStore]:
     """Makes stores on one cache: each stands for a process."""
-
-    def make(fetch: tokens.Fetch, **options: Any) -> TokenStore:
-        return TokenStore(cache, **{"app_id": APP_ID, "mode": "stable", "fetch": fetch, **options})
-
-    return make
+    return functools.partial(new_store_on, cache)
 
 
 def test_token_is_fetched_once(new_store: Callable[..., TokenStore]) -> None:
@@ -167,14 +118,11 @@ def test_lasting_trouble_is_shared_for_a_moment(
     assert cache.seconds["failure"] <= 2
 
 
-def test_slow_trouble_is_not_tried_again(
-    new_store: Callable[..., TokenStore], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slow_trouble_is_not_tried_again(new_store: Callable[..., TokenStore]) -> None:
     """A timeout has kept everybody waiting long enough: there is no second one."""
-    monkeypatch.setattr(tokens, "QUICK_FAILURE", 0.02)
     endpoint = Endpoint(UNREACHABLE, seconds=0.05)
     with pytest.raises(TransportError):
-        new_store(endpoint).get()
+        new_store(endpoint, pace=Pace(quick=0.02)).get()
     assert len(endpoint.calls) == 1
 
 
@@ -194,17 +142,12 @@ def test_dead_holder_delays_nobody_for_long(
     assert new_store(Endpoint("T1")).get() == "T1"
 
 
-def test_waiting_has_an_end(
-    new_store: Callable[..., TokenStore],
-    cache: RememberingCache,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_waiting_has_an_end(new_store: Callable[..., TokenStore], cache: RememberingCache) -> None:
     """Where another process holds the lock and never brings a token, the caller is told so."""
-    monkeypatch.setattr(tokens, "LOCK_SLACK", 0)
     cache.add(f"{PREFIX}:lock", "a process that hangs", 60)
     endpoint = Endpoint("T1")
     with pytest.raises(TransportError, match="in time") as caught:
-        new_store(endpoint, fetch_seconds=0).get()
+        new_store(endpoint, fetch_seconds=0, pace=Pace(poll=0.005, slack=0)).get()
     assert not caught.value.maybe_sent
     assert endpoint.calls == []
 
@@ -268,9 +211,7 @@ def test_lock_of_a_cache_that_adds_twice_is_settled(tmp_path: Path) -> None:
             return won
 
     endpoint = Endpoint("T1")
-    store = TokenStore(
-        OverrunCache(str(tmp_path), {}), app_id=APP_ID, mode="stable", fetch=endpoint
-    )
+    store = new_store_on(OverrunCache(str(tmp_path), {}), endpoint)
     assert store.get() == "T1"
     assert endpoint.calls == [False]
 
@@ -410,122 +351,6 @@ def test_no_secret_and_no_token_stands_in_a_key(
     store = new_store(Endpoint("TOKEN-IN-FULL", "T2"))
     store.drop(store.get())
     store.get()
-    assert cache._cache
-    assert all(APP_ID in key for key in cache._cache)
-    assert not any("TOKEN-IN-FULL" in key for key in cache._cache)
-
-
-# Real processes.
-
-ROOT = Path(__file__).parent.parent
-THREADS = 8
-PROCESSES = 6
-NO_DATABASE = {"ENGINE": "django.db.backends.dummy"}
-
-
-def file_cache(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    location = str(tmp_path / "cache")
-    backend = "django.core.cache.backends.filebased.FileBasedCache"
-    return {"BACKEND": backend, "LOCATION": location}, NO_DATABASE
-
-
-def database_cache(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    database = {
-        "ENGINE": "django.db.backends.sqlite3",
-        "NAME": str(tmp_path / "cache.sqlite3"),
-        "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
-    }
-    backend = "django.core.cache.backends.db.DatabaseCache"
-    return {"BACKEND": backend, "LOCATION": "cache"}, database
-
-
-def redis_cache(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    cache = dict(settings.CACHES["default"], KEY_PREFIX=uuid.uuid4().hex)
-    if "redis" not in cache["BACKEND"].lower():
-        pytest.skip("CACHE_URL names no Redis.")
-    return cache, NO_DATABASE
-
-
-@pytest.fixture(params=[file_cache, database_cache, redis_cache])
-def processes(request: Any, tmp_path: Path, sandbox: Sandbox) -> Iterator[Callable[..., Any]]:
-    """Starts six processes of eight threads that share one cold cache, and lets them send."""
-    cache, database = request.param(tmp_path)
-    if request.param is database_cache:
-        create_cache_table(cache, database)
-    job = {
-        "url": sandbox.url,
-        "app_id": sandbox.app_id,
-        "app_secret": sandbox.app_secret,
-        "cache": cache,
-        "database": database,
-        "threads": THREADS,
-        "openid": samples.users()[0].openid,
-    }
-    started: list[subprocess.Popen[str]] = []
-
-    def run(messages: int, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
-        command = [sys.executable, "-m", "tests.token_process"]
-        command.append(json.dumps({**job, "messages": messages}))
-        started.extend(
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-            )
-            for _ in range(PROCESSES)
-        )
-        for process in started:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in started:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        meanwhile()
-        answers = [process.communicate(timeout=60)[0] for process in started]
-        return [outcome for answer in answers for outcome in json.loads(answer)]
-
-    yield run
-    for process in started:
-        process.kill()
-        process.wait()
-    if request.param is redis_cache:
-        OwnRedisCache(cache["LOCATION"], cache).clear()
-
-
-def create_cache_table(cache: dict[str, Any], database: dict[str, Any]) -> None:
-    connection = sqlite3.connect(database["NAME"])
-    connection.execute(
-        f"CREATE TABLE {cache['LOCATION']} (cache_key varchar(255) PRIMARY KEY, "
-        "value text NOT NULL, expires datetime NOT NULL)"
-    )
-    connection.close()
-
-
-def test_processes_fetch_one_token(processes: Callable[..., Any], sandbox: Sandbox) -> None:
-    """Six processes of eight threads on a cold shared cache fetch one token and send."""
-    assert processes(1) == ["accepted 0"] * PROCESSES * THREADS
-    assert sandbox.token_fetches == 1
-
-
-@pytest.mark.parametrize("keep_serving", [False, True])
-def test_revoked_token_costs_two_calls_at_most(
-    processes: Callable[..., Any], sandbox: Sandbox, keep_serving: bool
-) -> None:
-    """A token revoked in mid-flight costs two more calls at most and loses no message."""
-
-    def revoke() -> None:
-        deadline = time.monotonic() + 30
-        while len(sandbox.messages) < 50 and time.monotonic() < deadline:
-            time.sleep(0.005)
-        sandbox.revoke_token(keep_serving=keep_serving)
-
-    assert processes(10, revoke) == ["accepted 0"] * PROCESSES * THREADS * 10
-    assert sandbox.token_fetches <= 3
-
-
-def test_token_refused_for_ever_costs_five_calls_at_most(
-    processes: Callable[..., Any], sandbox: Sandbox
-) -> None:
-    """Where every token is refused, six processes make five calls at most and all are told so."""
-    sandbox.fail(40001, times=None)
-    assert processes(3) == ["refused 40001"] * PROCESSES * THREADS * 3
-    assert sandbox.token_fetches <= 5
+    assert cache.keys
+    assert all(APP_ID in key for key in cache.keys)
+    assert not any("TOKEN-IN-FULL" in key for key in cache.keys)

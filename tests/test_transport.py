@@ -1,41 +1,40 @@
 """Every way a request can end is told apart, and nothing secret comes out of any of them."""
 
+import importlib.util
 import logging
-import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
 import responses
 from requests.exceptions import ConnectionError as RequestsConnectionError
-from requests.exceptions import ContentDecodingError
 from urllib3.exceptions import ClosedPoolError
 
-from wechat_notify.exceptions import InvalidSettings, TransportError
+from tests.raw_http import (
+    CERTIFICATE,
+    OK,
+    SECRET,
+    SEND,
+    ask,
+    at_most,
+    drip,
+    failure,
+    free_port,
+    send_once,
+    tcp_server,
+)
+from wechat_notify.exceptions import InvalidSettings
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.wechat.transport import Transport
 
-SEND = "/cgi-bin/message/template/send"
-TIMEOUT = (5, 5)
-# For localhost and 127.0.0.1, signed by itself.
-CERTIFICATE = Path(__file__).parent / "localhost.pem"
-SECRET = "TOKEN-NOBODY-MAY-SEE"
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine's own proxy settings do not matter here."""
-    for name in list(os.environ):
-        if name.lower().endswith("_proxy") or name.endswith("_CA_BUNDLE"):
-            monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("no_proxy")
 
 
 @pytest.fixture
@@ -45,47 +44,6 @@ def secure() -> Iterator[Sandbox]:
     context.load_cert_chain(CERTIFICATE)
     with Sandbox(ssl_context=context) as running:
         yield running
-
-
-def ask(base: str, **options: Any) -> dict[str, Any]:
-    """One POST to the send endpoint, with a token in the query as WeChat wants it."""
-    transport = Transport(base, **{"timeout": TIMEOUT, **options})
-    try:
-        request = transport.prepare("POST", SEND, params={"access_token": SECRET}, body=b"{}")
-        return transport.send(request)
-    finally:
-        transport.close()
-
-
-def failure(base: str, **options: Any) -> TransportError:
-    with pytest.raises(TransportError) as caught:
-        ask(base, **options)
-    error = caught.value
-    assert SECRET not in f"{error!r} {error}"
-    assert error.__cause__ is None
-    assert error.__context__ is None
-    return error
-
-
-@contextmanager
-def tcp_server(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A server that does ``talk`` with its one client; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                talk(connection)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield listener.getsockname()[1]
-        thread.join(5)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 # Never left.
@@ -150,23 +108,55 @@ def test_proxy_out_of_reach_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None
     assert (error.maybe_sent, error.status) == (False, None)
 
 
-def test_proxy_that_refuses_the_tunnel_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that lets no tunnel through: the message cannot have left."""
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("407 Proxy Authentication Required", "the proxy asks for a user name and password"),
+        ("302 Found", "something on the way to WeChat redirects it"),
+        ("403 Forbidden", "the proxy refuses the connection"),
+    ],
+)
+def test_proxy_that_refuses_the_tunnel_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, status: str, words: str
+) -> None:
+    """A proxy that lets no tunnel through: the message cannot have left, and it is said why."""
 
     def refuse(connection: socket.socket) -> None:
         connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+        connection.sendall(f"HTTP/1.1 {status}\r\n\r\n".encode())
 
     with tcp_server(refuse) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         error = failure("https://wechat.invalid")
     assert (error.maybe_sent, error.status) == (False, None)
+    assert str(error) == f"No connection to WeChat: {words} (HTTP {status[:3]})."
 
 
-def test_malformed_proxy_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_whose_answer_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tunnel that is opened byte by byte is given up when the time to connect is over."""
+    with tcp_server(drip(b"HTTP/1.1 200 Connection established\r\n\r\n")) as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        with at_most(1.5):
+            error = failure("https://wechat.invalid", timeout=(0.5, 5))
+    assert (error.maybe_sent, error.status) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("http:///nowhere", "the address of the proxy cannot be used"),
+        ("nonsense://127.0.0.1:1", ""),
+        ("http://a..b:1", ""),
+    ],
+)
+def test_malformed_proxy_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+) -> None:
     """A proxy setting that is no address: the message cannot have left."""
-    monkeypatch.setenv("HTTP_PROXY", "http:///nowhere")
-    assert not failure("http://wechat.invalid").maybe_sent
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    error = failure("http://wechat.invalid")
+    assert not error.maybe_sent
+    assert words in str(error)
 
 
 @responses.activate
@@ -198,80 +188,6 @@ def test_lost_answer_may_have_been_sent(trouble: str, options: dict[str, Any]) -
         assert failure(wechat.url, timeout=(5, 0.5 if trouble == "stall" else 5)).maybe_sent
 
 
-@pytest.mark.parametrize("answer", [b"", b"ok", b"[]", b"\xff\xfe", b'{"errcode": "x"}', b"null"])
-def test_unreadable_answer_may_have_been_sent(answer: bytes) -> None:
-    """HTTP 200 with anything but a JSON object says nothing about the message."""
-    with responses.RequestsMock() as mock:
-        mock.post(f"http://wechat.invalid{SEND}", body=answer)
-        error = failure("http://wechat.invalid")
-    assert (error.maybe_sent, error.status) == (True, 200)
-
-
-def test_answer_that_cannot_be_decoded_may_have_been_sent() -> None:
-    """A body that is not in the encoding it claims came after the request left."""
-    with responses.RequestsMock() as mock:
-        mock.post(f"http://wechat.invalid{SEND}", body=ContentDecodingError("gzip"))
-        assert failure("http://wechat.invalid").maybe_sent
-
-
-# Answered by somebody else.
-
-
-@pytest.mark.parametrize("status", [500, 502, 504, 520])
-def test_a_servers_error_page_may_have_been_sent(status: int) -> None:
-    """What broke may have broken after the message was taken."""
-    with responses.RequestsMock() as mock:
-        mock.post(f"http://wechat.invalid{SEND}", status=status, body="<html>")
-        error = failure("http://wechat.invalid")
-    assert (error.maybe_sent, error.status, str(error)) == (True, status, f"HTTP {status}")
-
-
-@pytest.mark.parametrize("status", [301, 302, 400, 403, 404, 429, 503])
-def test_other_statuses_are_refusals(status: int) -> None:
-    """An error page, or a redirect, is a plain no; redirects are not followed."""
-    with responses.RequestsMock() as mock:
-        headers = {"Location": "http://elsewhere.invalid/"} if status < 400 else {}
-        mock.post(f"http://wechat.invalid{SEND}", status=status, body="<html>", headers=headers)
-        error = failure("http://wechat.invalid")
-    assert (error.maybe_sent, error.status, str(error)) == (False, status, f"HTTP {status}")
-
-
-def test_redirect_to_nonsense_is_an_error() -> None:
-    """A redirect whose address cannot even be read raises nothing but our own error."""
-    with responses.RequestsMock() as mock:
-        headers = {"Location": "http://[broken"}
-        mock.post(f"http://wechat.invalid{SEND}", status=302, headers=headers)
-        failure("http://wechat.invalid")
-
-
-# Answered.
-
-
-@pytest.mark.parametrize(
-    "content_type", ["application/json", "text/plain", "text/html; charset=gbk"]
-)
-def test_json_is_read_whatever_its_type(content_type: str) -> None:
-    """The body is UTF-8 JSON whatever the Content-Type says."""
-    with responses.RequestsMock() as mock:
-        body = '{"errcode": "0", "errmsg": "好"}'.encode()
-        mock.post(f"http://wechat.invalid{SEND}", body=body, content_type=content_type)
-        assert ask("http://wechat.invalid") == {"errcode": 0, "errmsg": "好"}
-
-
-def test_errcode_counts_whatever_the_status() -> None:
-    """An errcode beside an error status is still WeChat's word."""
-    with responses.RequestsMock() as mock:
-        mock.post(f"http://wechat.invalid{SEND}", status=412, json={"errcode": 45011})
-        assert ask("http://wechat.invalid") == {"errcode": 45011}
-
-
-def test_success_beside_an_error_status_does_not_count() -> None:
-    """errcode 0 beside an error status is not believed."""
-    with responses.RequestsMock() as mock:
-        mock.post(f"http://wechat.invalid{SEND}", status=500, json={"errcode": 0, "msgid": 1})
-        assert failure("http://wechat.invalid").status == 500
-
-
 # How it is done.
 
 
@@ -281,7 +197,7 @@ def test_no_cookie_is_kept() -> None:
         mock.get("http://wechat.invalid/x", json={}, headers={"Set-Cookie": "a=1"})
         transport = Transport("http://wechat.invalid")
         for _ in range(2):
-            transport.send(transport.prepare("GET", "/x"))
+            transport.request("GET", "/x")
         assert all("Cookie" not in call.request.headers for call in mock.calls)
 
 
@@ -304,9 +220,8 @@ def test_connections_are_as_many_as_threads_and_reused() -> None:
     """Eight threads open eight connections at most, however much they send."""
     with Sandbox() as wechat:
         transport = Transport(wechat.url, pool_size=8)
-        request = transport.prepare("POST", SEND, params={"access_token": "x"}, body=b"{}")
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: transport.send(request.copy()), range(400)))
+            answers = list(pool.map(lambda _: send_once(transport), range(400)))
         assert {answer["errcode"] for answer in answers} == {40001}
         assert wechat.connections <= 8
         transport.close()
@@ -335,23 +250,37 @@ def test_ca_directory_is_honoured(secure: Sandbox, tmp_path: Path) -> None:
     assert ask(secure.url, ca_bundle=str(tmp_path))["errcode"] == 40001
 
 
-def test_one_context_serves_every_connection(
-    secure: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The CA bundle is read once, not at every connection."""
-    transport = Transport(secure.url, ca_bundle=str(CERTIFICATE), pool_size=4)
-    read: list[Any] = []
-    load = ssl.SSLContext.load_verify_locations
-    monkeypatch.setattr(
-        ssl.SSLContext,
-        "load_verify_locations",
-        lambda *args, **options: (read.append(args), load(*args, **options)),
-    )
-    request = transport.prepare("POST", SEND, body=b"{}")
+@pytest.mark.parametrize("ahead", [-900, 0, 900])
+def test_skew_of_the_clocks_is_known(ahead: int) -> None:
+    """WeChat's Date header tells how far its clock and ours are apart."""
+    transport = Transport("http://wechat.invalid")
+    assert transport.clock_skew() is None
+    with responses.RequestsMock() as mock:
+        date = formatdate(time.time() + ahead, usegmt=True)
+        mock.get("http://wechat.invalid/x", json={}, headers={"Date": date})
+        transport.request("GET", "/x")
+    assert transport.clock_skew() == pytest.approx(ahead, abs=1.5)
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Nov 2026 03:00:00 GMT"])
+def test_date_that_cannot_be_read_says_nothing(date: str | None) -> None:
+    """An answer without a usable Date is an answer all the same."""
+    transport = Transport("http://wechat.invalid")
+    with responses.RequestsMock() as mock:
+        mock.get("http://wechat.invalid/x", json={}, headers={"Date": date} if date else {})
+        assert transport.request("GET", "/x") == {}
+    assert transport.clock_skew() is None
+
+
+def test_one_context_serves_every_connection(secure: Sandbox, tmp_path: Path) -> None:
+    """The CA bundle is read once, not at every connection: after that it may be gone."""
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(CERTIFICATE.read_bytes())
+    transport = Transport(secure.url, ca_bundle=str(bundle), pool_size=4)
+    bundle.unlink()
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: transport.send(request.copy()), range(40)))
+        list(pool.map(lambda _: send_once(transport), range(40)))
     assert 1 <= secure.connections <= 4
-    assert read == []
     transport.close()
 
 
@@ -361,7 +290,7 @@ def test_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> No
 
     def answer(connection: socket.socket) -> None:
         seen.append(connection.recv(65536))
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n" + b'{"errcode":0}')
+        connection.sendall(OK)
 
     with tcp_server(answer) as port:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
@@ -369,10 +298,31 @@ def test_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen[0].startswith(b"POST http://wechat.invalid/cgi-bin/message/template/send?")
 
 
-def test_socks_proxy_without_its_library_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A SOCKS proxy out of reach, or without PySocks, is no connection."""
+def test_socks_proxy_without_its_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SOCKS proxy needs PySocks, which the site may not have installed."""
+    if importlib.util.find_spec("socks"):
+        pytest.skip("PySocks is installed.")
     monkeypatch.setenv("HTTP_PROXY", f"socks5://127.0.0.1:{free_port()}")
-    assert not failure("http://wechat.invalid").maybe_sent
+    error = failure("http://wechat.invalid")
+    assert not error.maybe_sent
+    assert "needs PySocks: install requests[socks]" in str(error)
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("socks"), reason="PySocks is not installed.")
+def test_socks_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With PySocks the request goes through the SOCKS proxy."""
+
+    def relay(connection: socket.socket) -> None:
+        connection.recv(3)
+        connection.sendall(b"\x05\x00")
+        connection.recv(65536)
+        connection.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x50")
+        connection.recv(65536)
+        connection.sendall(OK)
+
+    with tcp_server(relay) as port:
+        monkeypatch.setenv("HTTP_PROXY", f"socks5h://127.0.0.1:{port}")
+        assert ask("http://wechat.invalid") == {"errcode": 0}
 
 
 @pytest.mark.parametrize(
@@ -401,28 +351,3 @@ def test_log_lines_hold_no_token(caplog: pytest.LogCaptureFixture) -> None:
         ask(wechat.url)
     assert SEND in caplog.text
     assert SECRET not in caplog.text
-
-
-FORK = """
-import os, sys
-from wechat_notify.wechat.transport import Transport
-transport = Transport(sys.argv[1])
-request = transport.prepare("GET", "/cgi-bin/user/get", params={"access_token": "x"})
-transport.send(request)
-child = os.fork()
-transport.send(request.copy())
-if child:
-    assert os.waitpid(child, 0)[1] == 0
-transport.send(request.copy())
-os._exit(0)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork.")
-def test_forked_child_has_connections_of_its_own() -> None:
-    """Parent and child, both sending after a fork, never write to the same socket."""
-    with Sandbox() as wechat:
-        root = Path(__file__).parent.parent
-        subprocess.run([sys.executable, "-c", FORK, wechat.url], check=True, cwd=root, timeout=30)
-        assert wechat.connections == 2
-        assert wechat.calls["/cgi-bin/user/get"] == 5

@@ -15,6 +15,6 @@ WECHAT_NOTIFY["ACCOUNTS"]["default"].update(
     APP_SECRET=env.str("THEME_APP_SECRET"),
     API_BASE=env.str("THEME_API_BASE"),
 )
-WECHAT_NOTIFY["DISPATCHER"] = "wechat_notify.delivery.dispatch.WorkerDispatcher"
+WECHAT_NOTIFY["DISPATCHER"] = "wechat_notify.dispatchers.worker.WorkerDispatcher"
 # simpleui has its own words in "en-us", and none in "en".
 LANGUAGE_CODE = "en-us"

@@ -17,8 +17,8 @@ from django.core.management import call_command  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 from tests import admin_everything, factories, site_server  # noqa: E402
-from wechat_notify.delivery import engine  # noqa: E402
 from wechat_notify.models import SendLog  # noqa: E402
+from wechat_notify.sending import engine  # noqa: E402
 
 
 def everything() -> Any:

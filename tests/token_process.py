@@ -24,13 +24,13 @@ def main(job: dict[str, Any]) -> None:
     from wechat_notify.sandbox import samples
     from wechat_notify.types import TemplateMessage
     from wechat_notify.wechat.client import WeChatClient
+    from wechat_notify.wechat.transport import Transport
 
     client = WeChatClient(
+        Transport(job["url"], pool_size=job["threads"]),
         app_id=job["app_id"],
         app_secret=job["app_secret"],
-        api_base=job["url"],
         cache=ConnectionProxy(caches, "default"),
-        pool_size=job["threads"],
     )
     data = {
         "thing1": {"value": "家长开放日"},

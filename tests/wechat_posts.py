@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wechat_notify.sandbox.callbacks import event_xml, signature
+from wechat_notify.sandbox.callback_sender import event_xml, signature
 from wechat_notify.sandbox.sealing import PLAIN, envelope, msg_signature, seal
 
 TOKEN = "spamtest"

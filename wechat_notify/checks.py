@@ -1,11 +1,12 @@
-"""System checks: a wrong setting is found by ``manage.py check``, not by the first message.
+"""System checks: ``manage.py check`` finds a wrong setting before the first message.
 
-Stable ids; ``manage.py check --tag wechat_notify`` runs these alone. E010 to E019 and W010 to
-W019 are the backends' own, E020 to E029 and W020 to W029 speak of what code expects of templates,
-E030 to E039 and W030 to W039 of callbacks.
+``manage.py check --tag wechat_notify`` runs only these. The ids do not change. 010 to 019 are the
+backends' own, 020 to 029 are about declared templates, 030 to 039 about callbacks, 040 to 049
+about the site's addresses and sessions, 060 to 069 about the dispatcher.
 """
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from django.apps import AppConfig
@@ -16,14 +17,16 @@ from django.db import DatabaseError, router
 
 from . import declarations
 from .backends.registry import build_backend
-from .callbacks.checks import check_callbacks
+from .binding.site_check import check_site
+from .callbacks.settings_check import check_callbacks
 from .conf import ACCOUNT_KEYS, KEYS, settings
 from .declarations import Declaration
-from .delivery.dispatch import get_dispatcher
+from .dispatchers.base import get_dispatcher
 from .models import MessageTemplate
 from .wechat.fields import NOT_SHOWN
+from .wechat.naming import words_of
 
-# Each of the others has a check of its own.
+# The other keys have checks of their own.
 VALUES = [name for name in KEYS if name not in ("ACCOUNTS", "CACHE", "DISPATCHER")]
 
 
@@ -36,7 +39,7 @@ def check_settings(
         aliases = settings.aliases
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id="wechat_notify.E001")]
-    return [
+    found = [
         *_time_zones(),
         *_unknown_keys(raw),
         *_wrong_values(),
@@ -44,7 +47,10 @@ def check_settings(
         *_dispatcher(),
         *_accounts(aliases),
         *_declared_accounts(aliases),
+        *check_site(),
     ]
+    # Without repeats: a wrong TIMEOUT is also found with the accounts and with LEASE.
+    return list({message.msg: message for message in reversed(found)}.values())[::-1]
 
 
 def _time_zones() -> Iterable[checks.CheckMessage]:
@@ -76,14 +82,11 @@ def _unknown_keys(raw: Any) -> Iterable[checks.CheckMessage]:
 
 
 def _wrong_values() -> Iterable[checks.CheckMessage]:
-    wrong: dict[str, None] = {}  # an ordered set: LEASE complains about TIMEOUT once more
     for name in VALUES:
         try:
             getattr(settings, name)
         except ImproperlyConfigured as error:
-            wrong[str(error)] = None
-    for message in wrong:
-        yield checks.Error(message, id="wechat_notify.E004")
+            yield checks.Error(str(error), id="wechat_notify.E004")
 
 
 def _cache() -> Iterable[checks.CheckMessage]:
@@ -112,7 +115,7 @@ def _cache() -> Iterable[checks.CheckMessage]:
 def check_deployment(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """What does no harm on a desk and much in production; for ``manage.py check --deploy``."""
+    """Settings that are wrong in production only: ``manage.py check --deploy``."""
     try:
         cache, aliases = django_settings.CACHES.get(settings.CACHE, {}), settings.aliases
     except ImproperlyConfigured:
@@ -121,7 +124,7 @@ def check_deployment(
         return []
     return [
         checks.Warning(
-            f'The cache "{settings.CACHE}" is a memory of each process: an account that WeChat '
+            f'The cache "{settings.CACHE}" is of each process alone: an account that WeChat '
             f"puts to rest goes on in the others, RATE counts in each of them alone, and with the "
             f"300 entries it has by default other entries push out the token.",
             hint="Use Redis, Memcached or the database cache, and name it in "
@@ -133,7 +136,7 @@ def check_deployment(
 
 def _dispatcher() -> Iterable[checks.CheckMessage]:
     try:
-        get_dispatcher()
+        yield from get_dispatcher().check_settings()
     except ImproperlyConfigured as error:
         yield checks.Error(str(error), id="wechat_notify.E007")
 
@@ -170,27 +173,25 @@ def check_declarations(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[checks.CheckMessage]:
-    """Where code expects other templates than are registered.
+    """Declarations that do not match the registered templates, and wrong field names of any.
 
-    Reads the templates, in one query, only where Django asks to look into their database, as
-    ``migrate`` and ``check --database default`` do, and from Django 6.1 ``check --tag`` by itself:
-    no other command waits for a database because of this. Without the table, or with one that is
-    not migrated yet, there is nothing to say.
+    Reads the templates with one query, but only if Django passes their database in ``databases``:
+    ``migrate`` and ``check --database default`` do that, and since Django 6.1 also
+    ``check --tag``. So no other command waits for a database because of this. Without the table,
+    or if it is not migrated yet, nothing is checked.
     """
-    declared = list(declarations.declared)
     using = router.db_for_read(MessageTemplate)
-    if not declared or using not in (databases or ()):
+    if not declarations.declared or using not in (databases or ()):
         return []
-    names = {one.template for one in declared}
     try:
         registered = {
             (template.account, template.name): template
-            for template in MessageTemplate.objects.using(using).filter(name__in=names)
+            for template in MessageTemplate.objects.using(using).order_by("pk")
         }
     except DatabaseError:
         return []
-    found: list[checks.CheckMessage] = []
-    for one in declared:
+    found = [problem for template in registered.values() for problem in _wrong_names(template)]
+    for one in declarations.declared:
         found += _compare(one, registered.get((one.account, one.template)))
     return found
 
@@ -202,7 +203,7 @@ def _compare(
     if template is None:
         yield checks.Warning(
             f"{where} is used in code and not registered.",
-            hint="Register it in the admin, or run manage.py wechat_sync_templates and name it.",
+            hint="Name one in the admin, or run manage.py wechat_sync_templates --name NAME=TITLE.",
             id="wechat_notify.W020",
         )
         return
@@ -216,18 +217,39 @@ def _compare(
         yield from _compare_fields(where, declaration.fields, template)
 
 
+def _wrong_names(template: MessageTemplate) -> Iterable[checks.CheckMessage]:
+    if problems := template.name_problems():
+        yield checks.Error(
+            f'Template "{template.name}" of account "{template.account}" has field names that '
+            f"cannot be used: {'; '.join(map(str, problems))}.",
+            hint="Change them on the template's page in the admin.",
+            id="wechat_notify.E023",
+        )
+
+
 def _compare_fields(
     where: str, wanted: frozenset[str], template: MessageTemplate
 ) -> Iterable[checks.CheckMessage]:
     there = {field.name for field in template.fields}
-    hint = f"It has: {', '.join(field.name for field in template.fields)}."
-    if unknown := wanted - there - NOT_SHOWN:
+    names = template.field_names
+    words = words_of(names)
+    listed = (
+        f"{words[key]} ({key})" if key in words else key
+        for key in map(attrgetter("name"), template.fields)
+    )
+    hint = f"It has: {', '.join(listed)}. Field names are set on its page in the admin."
+    if twice := sorted(name for name in wanted if names.get(name, name) in wanted - {name}):
+        yield checks.Error(
+            f"{where} is declared with both the name and the key of one field: {', '.join(twice)}.",
+            id="wechat_notify.E024",
+        )
+    if unknown := {name for name in wanted if name not in names} - there - NOT_SHOWN:
         yield checks.Error(
             f"{where} has no field {', '.join(sorted(unknown))}, which code fills in.",
             hint=hint,
             id="wechat_notify.E021",
         )
-    if missing := there - wanted - NOT_SHOWN:
+    if missing := there - {names.get(name, name) for name in wanted} - NOT_SHOWN:
         yield checks.Error(
             f"{where} needs {', '.join(sorted(missing))}, which code does not fill in.",
             hint=hint,

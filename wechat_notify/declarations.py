@@ -1,15 +1,15 @@
-"""What a site's code expects of its templates, so that a renamed field breaks the deploy.
+"""The templates and fields that a site's code uses. The system checks find a renamed field.
 
     from wechat_notify.declarations import declare
 
-    declare("order_paid", fields=["character_string1", "thing2"])
+    declare("order_paid", fields=["order_no", "title", "amount", "paid_at"])
 
-``notify_on`` declares by itself: the template that it names, and the fields in its ``fields``.
-``manage.py migrate``, and ``manage.py check --tag wechat_notify --database default``, compare what
-is declared with the registered templates; ``checks.py`` says how.
+``notify_on`` declares its template and its ``fields`` itself. ``manage.py migrate``, and
+``manage.py check --tag wechat_notify --database default``, compare the declarations with the
+registered templates (see ``checks.py``).
 
-Declare where modules are imported at the start: beside the code that calls ``notify()``, or in the
-site's ``AppConfig.ready()``. Declaring reads neither settings nor database.
+Call ``declare()`` in a module that is imported at the start: beside the code that calls
+``notify()``, or in the site's ``AppConfig.ready()``. It reads neither settings nor database.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from .conf import DEFAULT_ACCOUNT
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A template that code uses. ``fields`` None: the code did not say what it fills in."""
+    """A template that code uses. ``fields`` None: the code did not declare its fields."""
 
     template: str
     account: str = DEFAULT_ACCOUNT
@@ -28,16 +28,23 @@ class Declaration:
 
 
 declared: dict[Declaration, None] = {}
-"""Every declaration once, in the order in which they were made."""
+"""Every declaration once, in the order of the calls."""
+
+
+def fields_of(template: str, account: str) -> frozenset[str] | None:
+    """Every field of this template that code fills in. None: the template is not declared."""
+    found = [one for one in declared if (one.template, one.account) == (template, account)]
+    return frozenset().union(*(one.fields or () for one in found)) if found else None
 
 
 def declare(
     template: str, *, fields: Iterable[str] | None = None, account: str = DEFAULT_ACCOUNT
 ) -> Declaration:
-    """Say that code notifies with ``template`` of ``account`` and fills in just these ``fields``.
+    """Declare that code uses ``template`` of ``account`` and fills in exactly these ``fields``.
 
-    ``template`` is the name used in code, ``fields`` the names as in ``data``: ``thing1``. None
-    declares only that the template is used. Saying it twice is saying it once.
+    ``template`` is the name used in code, ``fields`` are the names as in ``data``: the site's own
+    words, which the admin then proposes as the template's ``field_names``, or WeChat's keys. None
+    declares only that the template is used. A second call with the same arguments does nothing.
     """
     if isinstance(fields, str):
         raise TypeError(f"fields must be several names, such as [{fields!r}], not one text.")

@@ -1,4 +1,4 @@
-"""Every exception of the app, by what the person who meets it can do.
+"""Every exception of the app, with what to do about it.
 
 ::
 
@@ -10,19 +10,20 @@
     WeChatNotifyError
       ├ TemplateNotFound              register, sync or activate the template
       ├ BindingConflict               the openid belongs to somebody else
-      ├ CallbackRefused               not from WeChat, touched on the way, or unreadable
+      ├ CallbackRefused               not from WeChat, changed by somebody, or unreadable
       ├ InvalidData                   fix the values: all problems at once, by field
       ├ PlaceholderError              fix the text: {{ … }} in it cannot be used
+      ├ UnreadableTable               fix the table of recipients, or its file
       ├ TransportError                no answer; ``maybe_sent``: WeChat may have got it
       └ WeChatError                   WeChat said no: errcode, errmsg, rid, cause, next_step
           └ TokenError                … at the token endpoint: nothing can be sent
-              └ RefusedTokenError     … at every other one: it refuses each token there is
+              └ RefusedTokenError     … at the other endpoints, which refuse every token
 
     UserWarning (Python's)
-      └ NotShownWarning               leave it out: WeChat takes it and shows it to nobody
+      └ NotShownWarning               leave it out: WeChat accepts it and shows it to nobody
 
-Misconfiguration stays outside ``WeChatNotifyError`` on purpose: a site that catches the app's
-errors around a send must not swallow a wrong deployment.
+``ConfigurationError`` is not a ``WeChatNotifyError``: code that catches the app's errors when it
+sends must not hide wrong settings.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,15 +35,15 @@ from django.utils.translation import gettext
 
 
 class ConfigurationError(ImproperlyConfigured):
-    """The ``WECHAT_NOTIFY`` setting needs a hand. Never holds a secret."""
+    """The ``WECHAT_NOTIFY`` setting is wrong. The text never holds a secret."""
 
 
 class AccountNotConfigured(ConfigurationError):
-    """An account alias was used that ``WECHAT_NOTIFY["ACCOUNTS"]`` does not have."""
+    """``WECHAT_NOTIFY["ACCOUNTS"]`` does not have this alias."""
 
 
 class InvalidSettings(ConfigurationError):
-    """A value in ``WECHAT_NOTIFY`` is of the wrong shape, or an option is unknown."""
+    """A value in ``WECHAT_NOTIFY`` is wrong, or an option is unknown."""
 
 
 class WeChatNotifyError(Exception):
@@ -53,38 +54,45 @@ class TemplateNotFound(WeChatNotifyError, LookupError):
     """No active template has this name on this account."""
 
 
+class TooManyAttempts(WeChatNotifyError):
+    """A user has begun to bind so often that they must wait for some minutes."""
+
+
 class BindingConflict(WeChatNotifyError):
     """This openid is already bound to another user. It is never moved silently."""
 
 
 class CallbackRefused(WeChatNotifyError):
-    """What came to the callback address is forged, replayed or cannot be read.
+    """A request to the callback address is forged, replayed or cannot be read.
 
-    The text is for the site's log; whoever knocked learns nothing of it.
+    The text is for the site's log; the response does not contain it.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One value that cannot be sent: which field, which rule, what was given, for whom.
+    """One value that cannot be sent: the field, the rule, the given value and the recipient.
 
-    ``recipient`` is empty where the problem is the same for everybody.
+    ``field`` is the word that the caller used; ``other_name`` is WeChat's key where that was the
+    site's name, and the name where it was the key. ``recipient`` is empty if the problem is the
+    same for everybody.
     """
 
     field: str
     message: str
     given: Any = None
     recipient: str = ""
+    other_name: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.field} ({self.recipient})" if self.recipient else self.field
-        return f"{where}: {self.message}"
+        more = ", ".join(word for word in (self.other_name, self.recipient) if word)
+        return f"{self.field} ({more}): {self.message}" if more else f"{self.field}: {self.message}"
 
 
 class InvalidData(WeChatNotifyError, ValueError):
-    """Values that WeChat would refuse. Carries every problem found, and nothing was written.
+    """Values that WeChat would refuse. Nothing was written.
 
-    ``problems`` is the list; ``as_dict()`` the same by field, as a Django form wants it.
+    ``problems`` has all problems; ``as_dict()`` has them by field, as Django's forms take them.
     """
 
     def __init__(self, problems: Iterable[Problem], *, template: str = "") -> None:
@@ -108,10 +116,14 @@ class PlaceholderError(WeChatNotifyError, ValueError):
     """A text that cannot be used; the message says why, in the active language."""
 
 
+class UnreadableTable(WeChatNotifyError, ValueError):
+    """A file or a text that is no table; the message says why, in the active language."""
+
+
 class TransportError(WeChatNotifyError):
     """No usable answer came back.
 
-    ``maybe_sent`` is False where the request cannot have reached WeChat (no connection).
+    ``maybe_sent`` is False if the request cannot have reached WeChat (no connection).
     """
 
     def __init__(self, message: str, *, maybe_sent: bool, status: int | None = None) -> None:
@@ -123,8 +135,8 @@ class TransportError(WeChatNotifyError):
 class WeChatError(WeChatNotifyError):
     """WeChat answered with an errcode.
 
-    ``cause`` says why in plain words, ``next_step`` what to do about it, ``answer`` is the rest
-    of WeChat's reply. The text never holds a secret or a token.
+    ``cause`` and ``next_step`` say in words why, and what to do; ``answer`` is the rest of WeChat's
+    reply. The text never holds a secret or a token.
     """
 
     def __init__(
@@ -156,9 +168,9 @@ class WeChatError(WeChatNotifyError):
 
 
 class TokenError(WeChatError):
-    """The token endpoint refused, or every token it gives is refused elsewhere.
+    """The token endpoint refused, or the other endpoints refuse every token.
 
-    ``ip`` is the address WeChat saw, where it named one (40164: not in the whitelist).
+    ``ip`` is this host's address as WeChat names it (40164: not in the whitelist), or empty.
     """
 
     def __init__(self, errcode: int, errmsg: str = "", *, ip: str = "", **details: Any) -> None:
@@ -167,8 +179,8 @@ class TokenError(WeChatError):
 
 
 class RefusedTokenError(TokenError):
-    """Tokens are to be had, but the business endpoints refuse every one of them."""
+    """WeChat issues access tokens, but its other endpoints refuse every one of them."""
 
 
 class NotShownWarning(UserWarning):
-    """Something in the data is accepted but WeChat no longer shows it."""
+    """WeChat accepts something in the data and does not show it any more."""

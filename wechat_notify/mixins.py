@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 
 from .conf import DEFAULT_ACCOUNT
 from .models import OpenIDBinding
-from .views.links import binding_link
+from .views.binding_link import binding_link
 
 
 class WeChatBindingRequiredMixin(AccessMixin):

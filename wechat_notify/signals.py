@@ -1,4 +1,4 @@
-"""Signals for other people's code. The app's own order of things never depends on them.
+"""Signals for a site's own code. The app itself does not depend on them.
 
 ``notify_requested``
     Send it, and the app notifies: for code that must not import the app. Arguments are those of
@@ -7,16 +7,19 @@
     One message was accepted by WeChat, or failed for good. Argument ``log``, a SendLog.
 ``message_delivered``
     WeChat's receipt says that the message is on the person's phone. Argument ``log``.
+``template_switched``
+    WeChat no longer takes a template, and its stand-in is used from now on. Arguments ``template``
+    and ``stand_in``, MessageTemplates, and ``errcode``.
 ``binding_changed``
     Somebody was bound, unbound, followed or unfollowed. Arguments ``binding`` (an OpenIDBinding)
     and ``change``: "bound", "unbound", "subscribed" or "unsubscribed".
 ``callback_received``
     WeChat told the account something that is no delivery receipt. Arguments ``account``, the
-    alias, and ``event``, a ``wechat.incoming.Event`` or ``Message``. WeChat tells again what is
-    not answered in five seconds: start long work here, do not do it.
+    alias, and ``event``, a ``wechat.incoming.Event`` or ``Message``. WeChat repeats a
+    callback that is not answered within five seconds: queue long work, do not do it here.
 
 Receivers of all but the first run after the row is written, in the worker or in the request that
-brought the news; what they raise is logged and stops nothing.
+received the callback; what they raise is logged and stops nothing.
 """
 
 from django.dispatch import Signal
@@ -25,5 +28,6 @@ notify_requested = Signal()
 message_sent = Signal()
 message_failed = Signal()
 message_delivered = Signal()
+template_switched = Signal()
 binding_changed = Signal()
 callback_received = Signal()

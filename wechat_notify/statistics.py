@@ -1,12 +1,13 @@
-"""Counts of what was sent: by day, template and status, and by cause where something went wrong.
+"""Counts of messages: by day, template and status, and by the cause of their failure.
 
-Every function asks a fixed number of queries, however many messages there are.
+Every function runs a fixed number of queries for any number of messages.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, Value, When
 from django.utils import timezone as django_timezone
@@ -24,8 +25,8 @@ TROUBLE = (
     Status.EXPIRED,
 )
 
-# "failed:user block": the person refuses (WECHAT.md 4). Every other receipt that is no success
-# speaks of WeChat's own trouble.
+# "failed:user block": the person refuses messages (docs/wechat-api.md, 4). The cause of every
+# other failure in a receipt is WeChat itself.
 USER_BLOCK = "user block"
 
 
@@ -33,8 +34,7 @@ USER_BLOCK = "user block"
 class Cause:
     """Why ``count`` messages did not arrive.
 
-    ``errcode`` is WeChat's refusal; where there is none, ``words`` hold our own reason, or what
-    the receipt said.
+    ``errcode`` is WeChat's; if it is None, ``words`` is the row's own reason or the receipt's text.
     """
 
     status: Status
@@ -44,21 +44,21 @@ class Cause:
 
     @property
     def can_be_resent(self) -> bool:
-        """Whether the same message may well arrive now, and surely did not before."""
+        """Whether the messages certainly did not arrive, and may arrive if sent again."""
         if self.status is Status.UNDELIVERED:
             return USER_BLOCK not in self.words
         return self.status is Status.FAILED and is_transient(self.errcode)
 
 
 def causes(logs: SendLogQuerySet, *, most: int = 50) -> list[Cause]:
-    """Why messages among ``logs`` did not arrive, the commonest cause first. One query."""
+    """Why messages among ``logs`` did not arrive, the most frequent cause first. One query."""
     none = Value(None, output_field=IntegerField())
     rows = (
         logs.filter(status__in=TROUBLE)
         .order_by()
         .annotate(
             code=Case(When(errcode=0, then=none), default=F("errcode")),
-            # WeChat's own words carry a request id, no two are the same; its code groups them.
+            # WeChat's errmsg contains a request id, so it is different each time: group by code.
             words=Case(
                 When(status=Status.UNDELIVERED, then=F("receipt_status")),
                 When(Q(errcode=None) | Q(errcode=0), then=F("errmsg")),
@@ -73,10 +73,10 @@ def causes(logs: SendLogQuerySet, *, most: int = 50) -> list[Cause]:
 
 
 def resendable(logs: SendLogQuerySet) -> SendLogQuerySet:
-    """Those of ``logs`` that can be resent without asking anybody. One query beside its own.
+    """Those of ``logs`` that can be resent without a check by a person. Runs a query for errcodes.
 
-    They surely did not arrive, what stopped them passes by itself, and nobody has resent them
-    yet. Uncertain ones are not among them: they may have arrived.
+    They certainly did not arrive, the cause has probably passed, and they have not been resent.
+    Uncertain ones are left out: they may have arrived.
     """
     failed = logs.filter(status=Status.FAILED)
     codes = failed.order_by().values_list("errcode", flat=True).distinct()
@@ -88,8 +88,8 @@ def resendable(logs: SendLogQuerySet) -> SendLogQuerySet:
 
 
 def is_transient(errcode: int | None) -> bool:
-    """Whether what made a message fail passes by itself. None: WeChat was never reached."""
-    # A failed row without a code never reached WeChat: had it been in doubt, it would be uncertain.
+    """Whether the cause of a failure passes by itself. None: WeChat was never reached."""
+    # A failed row without a code did not reach WeChat: if that were unclear, it would be uncertain.
     return errcode is None or describe(errcode).passes
 
 
@@ -99,9 +99,9 @@ Counts = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What was asked for in a number of days that end today.
+    """The messages of the last days, today included.
 
-    ``days`` has every day, the oldest first; ``templates`` those used, the busiest first.
+    ``days`` has every day, the oldest first; ``templates`` those used, the most used first.
     """
 
     days: list[tuple[date, Counts]]
@@ -114,14 +114,18 @@ class Overview:
 
 
 def since(days: int) -> datetime:
-    """The midnight with which ``days`` days begin, of which today is the last."""
+    """The midnight at which the last ``days`` days began, today included."""
     midnight = django_timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight - timedelta(days=days - 1)
 
 
-def overview(logs: SendLogQuerySet, days: int) -> Overview:
-    """``logs`` of the last ``days`` days, by the day their notification was made. Two queries."""
-    midnights = [since(number) for number in range(days, 0, -1)]
+Counted = Sequence[Sequence[Any]]
+"""Rows of [day, template's primary key, status, number], which every cache can store."""
+
+
+def count_by_day(logs: SendLogQuerySet, days: int) -> Counted:
+    """``logs`` of the last ``days`` days, by the day their notification was made. One query."""
+    midnights = _midnights(days)
     rows = (
         logs.filter(notification__created_at__gte=midnights[0])
         .order_by()
@@ -129,6 +133,11 @@ def overview(logs: SendLogQuerySet, days: int) -> Overview:
         .values_list("day", "notification__template", "status")
         .annotate(n=Count("pk"))
     )
+    return [list(row) for row in rows]
+
+
+def overview(rows: Counted, days: int) -> Overview:
+    """An ``Overview`` of what ``count_by_day`` returned. One query."""
     by_day: defaultdict[int, Counter[str]] = defaultdict(Counter)
     by_template: defaultdict[int, Counter[str]] = defaultdict(Counter)
     total: Counter[str] = Counter()
@@ -136,10 +145,14 @@ def overview(logs: SendLogQuerySet, days: int) -> Overview:
         for counter in (by_day[day], by_template[template], total):
             counter[status] += n
     return Overview(
-        days=[(midnight.date(), by_day[day]) for day, midnight in enumerate(midnights)],
+        days=[(midnight.date(), by_day[day]) for day, midnight in enumerate(_midnights(days))],
         templates=_busiest(by_template),
         total=total,
     )
+
+
+def _midnights(days: int) -> list[datetime]:
+    return [since(number) for number in range(days, 0, -1)]
 
 
 def _busiest(counted: Mapping[int, Counter[str]]) -> list[tuple[MessageTemplate, Counts]]:
@@ -149,10 +162,10 @@ def _busiest(counted: Mapping[int, Counter[str]]) -> list[tuple[MessageTemplate,
 
 
 def _day_among(midnights: list[datetime]) -> Case:
-    """The number of the last of ``midnights`` that is not after the notification.
+    """The index in ``midnights`` of the day on which the notification was made.
 
-    Not TruncDate: MariaDB and MySQL know no time zone, not even UTC, until somebody loads their
-    tables of them, and answer NULL. The newest comes first, which most rows are.
+    Not TruncDate: MariaDB and MySQL return NULL until somebody loads their time zone tables. The
+    newest day is compared first, because most rows are of the last days.
     """
     newest_first = reversed(list(enumerate(midnights)))
     return Case(

@@ -11,12 +11,11 @@ that nothing waits for the next notification after a broker or a worker was lost
 from celery import shared_task
 from django.db import InterfaceError, OperationalError
 
-from .delivery import queued
-
+from .dispatchers import queue
 
 # The rows are the truth, so running a task twice does no harm and losing one does: it is
 # acknowledged when it is done, and one whose worker died is handed to another.
-@shared_task(  # type: ignore[untyped-decorator]
+deliver = shared_task(
     name="wechat_notify.deliver",
     ignore_result=True,
     acks_late=True,
@@ -24,12 +23,5 @@ from .delivery import queued
     autoretry_for=(OperationalError, InterfaceError),
     retry_backoff=True,
     max_retries=10,
-)
-def deliver(
-    account: str | None = None,
-    notification_id: int | None = None,
-    limit: int | None = None,
-    share_out: bool = False,
-) -> dict[str, int]:
-    """``queued.run`` as a task."""
-    return queued.run(account, notification_id, limit, share_out)
+)(queue.run)
+"""``queue.run`` as a task, with its arguments."""

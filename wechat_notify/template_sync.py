@@ -1,36 +1,40 @@
-"""Bringing the registered templates in line with WeChat's list, without ever deleting a row."""
+"""Updates the registered templates from WeChat's list. It never deletes a row."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
 from django.db import router, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from . import declarations
 from .backends.registry import get_backend
 from .conf import DEFAULT_ACCOUNT
-from .exceptions import InvalidData, Problem, WeChatError
+from .exceptions import InvalidData, Problem, TemplateNotFound, WeChatError
 from .models import MessageTemplate
+from .proposals import propose_names
+from .sending.listing import NO_SUCH_TEMPLATE
+from .template_replacement import names_in_use
 from .types import RemoteTemplate
 
-# What WeChat decides. The name, the link and the notes are the site's own.
+# Copied from WeChat's list. The name, the link and the notes are the site's own.
 REMOTE_FIELDS = ("title", "content", "example")
 
 MOST_TEMPLATES = 25
-"""So many templates may be in use at once (WECHAT.md 2.3, Template_Message_Interface.html)."""
-
-NO_SUCH_TEMPLATE = 40037
+"""The most templates in use at once (docs/wechat-api.md, 2.3)."""
 
 
 @dataclass
 class SyncReport:
-    """What a sync did, or would do: templates by what became of them.
+    """What a sync did, or would do: the templates that it created, updated, and so on.
 
     ``diffs`` holds, for each template whose content changed, the change as unified diff lines;
-    such a template is flagged by ``content_changed_at``. ``listed``: how many WeChat has.
+    such a template has ``content_changed_at``. ``by_hand``: entered by hand, and WeChat's list does
+    not have them. ``listed``: how many WeChat has.
     """
 
     created: list[MessageTemplate] = field(default_factory=list)
@@ -38,8 +42,29 @@ class SyncReport:
     deactivated: list[MessageTemplate] = field(default_factory=list)
     reactivated: list[MessageTemplate] = field(default_factory=list)
     unchanged: list[MessageTemplate] = field(default_factory=list)
+    by_hand: list[MessageTemplate] = field(default_factory=list)
     diffs: dict[str, list[str]] = field(default_factory=dict)
     listed: int = 0
+
+    @property
+    def needed(self) -> list[MessageTemplate]:
+        """Those switched off that the site's code declares: what notifies with them fails now."""
+        declared = {(one.account, one.template) for one in declarations.declared}
+        return [one for one in self.deactivated if (one.account, one.name) in declared]
+
+    @property
+    def proposals(self) -> dict[str, dict[str, str]]:
+        """By template, a key for each word that code declares and that has no field yet."""
+        lists = (self.created, self.updated, self.reactivated, self.unchanged)
+        found = {}
+        for template in {one.name: one for many in lists for one in many}.values():
+            declared = declarations.fields_of(template.name, template.account) or frozenset()
+            named = template.field_names
+            free = [one for one in template.fields if one.name not in named.values()]
+            words = declared - named.keys() - {one.name for one in template.fields}
+            if proposed := propose_names(words, free):
+                found[template.name] = proposed
+        return found
 
     @property
     def changed(self) -> bool:
@@ -47,12 +72,12 @@ class SyncReport:
 
 
 def sync_templates(account: str = DEFAULT_ACCOUNT, *, dry_run: bool = False) -> SyncReport:
-    """Create, update and switch off templates as WeChat's list of this account says.
+    """Create, update and deactivate templates according to WeChat's list of this account.
 
     A template that WeChat no longer lists becomes inactive and keeps its log; when it comes back
-    it is active again. One registered by hand that WeChat never listed is left alone, because
-    category templates are reported to be missing from the list (WECHAT.md 3). ``name``, ``url``,
-    mini program and notes are never touched.
+    it is active again. One registered by hand that WeChat never listed is only reported, because
+    category templates are said to be missing from the list (docs/wechat-api.md, 3). ``name``,
+    ``field_names``, stand-in, ``url``, mini program and notes are never touched.
 
     ``dry_run`` writes nothing and reports what would be done. Raises ``WeChatError``,
     ``TransportError`` or ``ConfigurationError`` with nothing changed.
@@ -81,11 +106,11 @@ def add_template(
 ) -> MessageTemplate:
     """Add a template of WeChat's library to the account, and register it as ``name``.
 
-    ``short_id`` is its number in the library, ``keywords`` the fields to show, in order, where it
-    is a template of the category library. Title and content come with the next
-    ``sync_templates``. An account has at most 25 templates; WeChat refuses one more with 45026.
+    ``short_id`` is its number in the library. ``keywords`` are the fields to show, in order, for a
+    template of the category library. The next ``sync_templates`` fills in title and content. An
+    account has at most 25 templates; WeChat refuses one more with 45026.
 
-    Raises ``InvalidData`` for a name that is taken or no slug, before WeChat is asked;
+    Raises ``InvalidData`` for a name that is taken or no slug, before any request;
     ``WeChatError``, ``TransportError`` or ``ConfigurationError`` with nothing registered.
     """
     names = set(_registered(account).values_list("name", flat=True))
@@ -96,13 +121,62 @@ def add_template(
     return MessageTemplate.objects.create(account=account, name=name, template_id=template_id)
 
 
+def name_template(name: str, which: str, *, account: str = DEFAULT_ACCOUNT) -> MessageTemplate:
+    """Give a registered template the ``name`` that code uses.
+
+    ``which`` is its template ID, its title or its present name. Raises ``TemplateNotFound`` if that
+    is not exactly one template, and ``InvalidData`` for a name that is taken or no slug.
+    """
+    meant = Q(template_id=which) | Q(title=which) | Q(name=which)
+    found = list(_registered(account).filter(meant).order_by("pk"))
+    if len(found) != 1:
+        there = found or _registered(account).order_by("pk")
+        lines = [f"\n  {one.template_id}  {one.title}" for one in there]
+        raise TemplateNotFound(
+            f"{len(found) or 'No'} templates of account {account!r} are called {which!r}. "
+            f"Use one of these template IDs:{''.join(lines) or ' there are none.'}"
+        )
+    template = found[0]
+    if template.name != name:
+        _require_good(name, set(_registered(account).values_list("name", flat=True)))
+        template.name = name
+        template.save(using=_database(), update_fields=["name"])
+    return template
+
+
+def name_fields(
+    name: str, fields: Mapping[str, str], *, account: str = DEFAULT_ACCOUNT
+) -> MessageTemplate:
+    """Add the site's own words for fields of the template ``name``: {word: WeChat's key}.
+
+    The others stay. Raises ``TemplateNotFound``, and ``InvalidData`` with everything that is wrong
+    with the names, or for one that waiting messages use with another key.
+    """
+    template = _registered(account).filter(name=name).first()
+    if template is None:
+        raise TemplateNotFound(f"No template named {name!r} on account {account!r}.")
+    before = template.field_names
+    names = {**before, **fields}
+    moved = [word for word in fields if word in before and before[word] != fields[word]]
+    problems = template.name_problems(names)
+    problems += [
+        Problem(word, _("is used by waiting messages"), other_name=before[word])
+        for word in names_in_use(template, moved)
+    ]
+    if problems:
+        raise InvalidData(problems, template=name)
+    template.field_names = names
+    template.save(using=_database(), update_fields=["field_names"])
+    return template
+
+
 def _database() -> str:
-    """The alias that templates are written to, and read from while they are."""
+    """The alias of the database that templates are written to."""
     return router.db_for_write(MessageTemplate)
 
 
 def _registered(account: str) -> QuerySet[MessageTemplate]:
-    return MessageTemplate.objects.using(_database()).filter(account=account)
+    return MessageTemplate.objects.filter(account=account)
 
 
 def _require_good(name: str, taken: set[str]) -> None:
@@ -115,9 +189,9 @@ def _require_good(name: str, taken: set[str]) -> None:
 
 
 def delete_template(template: MessageTemplate) -> None:
-    """Delete a template from the account on WeChat. Here it becomes inactive and its log stays.
+    """Delete a template from the account on WeChat. Its row becomes inactive, and its log stays.
 
-    One that WeChat no longer has is no error. Raises ``WeChatError``, ``TransportError`` or
+    A template that WeChat does not have is no error. Raises ``WeChatError``, ``TransportError`` or
     ``ConfigurationError`` with nothing changed.
     """
     try:
@@ -130,7 +204,9 @@ def delete_template(template: MessageTemplate) -> None:
 
 
 def _miss(template: MessageTemplate, now: datetime, report: SyncReport) -> None:
-    known_missing = template.missing_since is not None  # whoever switched it on again knows better
+    if template.synced_at is None:
+        report.by_hand.append(template)
+    known_missing = template.missing_since is not None  # if active, somebody activated it again
     if template.synced_at is None or not template.is_active or known_missing:
         report.unchanged.append(template)
         return
@@ -142,7 +218,7 @@ def _miss(template: MessageTemplate, now: datetime, report: SyncReport) -> None:
 def _refresh(
     template: MessageTemplate, listed: RemoteTemplate, now: datetime, report: SyncReport
 ) -> None:
-    template.synced_at = now
+    template.synced_at, template.listed_as = now, MessageTemplate.Listing.TEMPLATE
     came_back = template.missing_since is not None
     if came_back:
         template.is_active, template.missing_since = True, None
@@ -173,12 +249,13 @@ def _create(
             content=listed.content,
             example=listed.example,
             synced_at=now,
+            listed_as=MessageTemplate.Listing.TEMPLATE,
         )
     )
 
 
 def _free_name(template_id: str, names: set[str]) -> str:
-    """A slug that nobody has yet; somebody will give it a better one in the admin."""
+    """A name that is not taken, for a template that nobody has named yet."""
     length = 8
     taken = {name.lower() for name in names}
     while (name := f"t-{template_id[:length]}").lower() in taken:
@@ -197,4 +274,6 @@ def _write(report: SyncReport) -> None:
     lists = (report.updated, report.deactivated, report.reactivated, report.unchanged)
     touched = {template.pk: template for templates in lists for template in templates}
     fields = [*REMOTE_FIELDS, "is_active", "missing_since", "content_changed_at", "synced_at"]
+    fields += ["listed_as"]
     MessageTemplate.objects.bulk_update(touched.values(), fields)
+    MessageTemplate.objects.filter(pk__in=touched).revise()

@@ -1,9 +1,33 @@
-"""Plain values that travel between the rooms of the app. No ORM, no settings, no network."""
+"""Plain values that the app's modules pass to each other. No ORM, no settings, no network."""
 
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypedDict
+
+
+class Secret(str):
+    """A string whose repr does not show it, because tracebacks and error mails contain reprs.
+
+    Otherwise it is like any other string. When it is pickled, it becomes a plain one.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
+
+
+class SecretBytes(bytes):
+    """The same for the bytes of a request."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
 
 
 class MiniProgram(TypedDict):
@@ -18,38 +42,43 @@ class MiniProgram(TypedDict):
 
 
 WireData: TypeAlias = Mapping[str, Mapping[str, str]]
-"""Template data as it goes over the wire: ``{"thing1": {"value": "…"}}``."""
+"""Template data as WeChat gets it: ``{"thing1": {"value": "…"}}``."""
 
 Data: TypeAlias = Mapping[str, Any]
 """Template data as a caller writes it: ``{"thing1": "…"}`` or ``{"thing1": {"value": "…"}}``."""
 
 DataSource: TypeAlias = Data | Callable[[Any], Data]
-"""Data for everybody, or a function of the recipient: a user, or an openid without one."""
+"""Data for everybody, or a function that gets a user, or the openid of a person without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateMessage:
-    """One template message to one person, ready for a backend."""
+    """One template message to one person, ready for a backend. Its repr shows nothing personal.
 
-    openid: str
+    ``client_msg_id`` is the same for every attempt at one message. WeChat delivers only one of two
+    messages that have the same openid and ``client_msg_id`` and come within ten minutes
+    (docs/wechat-api.md, 2.1).
+    """
+
+    openid: str = field(repr=False)
     template_id: str
-    data: WireData
-    url: str = ""
+    data: WireData = field(repr=False)
+    url: str = field(default="", repr=False)
     miniprogram: MiniProgram | None = None
     client_msg_id: str = ""
 
 
 class Outcome(enum.Enum):
-    """What is known about one attempt once it is over."""
+    """What is known after one attempt."""
 
     ACCEPTED = "accepted"
-    """WeChat took the message (errcode 0). Not yet delivered: the receipt says that."""
+    """WeChat accepted the message (errcode 0). The receipt says later whether it was delivered."""
     REFUSED = "refused"
-    """WeChat, or the gateway before it, answered that it did not take the message."""
+    """WeChat, or a gateway in front of it, answered that it did not accept the message."""
     NOT_SENT = "not_sent"
-    """The message never left: no connection could be made."""
+    """The message was not sent, because no connection could be made."""
     UNKNOWN = "unknown"
-    """The request left and no usable answer came back: it may have been sent."""
+    """The request was sent and got no usable answer: WeChat may have accepted the message."""
 
 
 Endpoint: TypeAlias = Literal["send", "token"]
@@ -57,11 +86,11 @@ Endpoint: TypeAlias = Literal["send", "token"]
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What a backend says about one attempt to send one message.
+    """The result of one attempt to send one message, as a backend returns it.
 
-    ``errcode`` is WeChat's own number, or None where WeChat did not speak (a timeout, a proxy's
-    error page). ``endpoint`` tells which door answered, because one errcode can mean two things:
-    40001 from the token endpoint is a wrong secret, from a business endpoint a stale token.
+    ``errcode`` is WeChat's, or None if the answer is not WeChat's (a timeout, a proxy's error
+    page). ``endpoint`` is the endpoint that answered, because one errcode can mean two things:
+    from the token endpoint 40001 is a wrong secret, from any other an invalid token.
     ``rid`` is WeChat's request id; it can be looked up for seven days.
     """
 
@@ -75,7 +104,7 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class RemoteTemplate:
-    """One template as WeChat's own list describes it."""
+    """One template in WeChat's list."""
 
     template_id: str
     title: str
@@ -87,9 +116,50 @@ class RemoteTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Follower:
-    """What WeChat says about one openid. Not subscribed: nothing else is known."""
+    """What WeChat knows of one openid; if not subscribed, nothing else."""
 
     openid: str
     subscribed: bool
     unionid: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowerPage:
+    """Up to 10,000 openids of the account's followers. ``next_openid`` is "" on the last page."""
+
+    total: int
+    openids: list[str]
+    next_openid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One API's calls today."""
+
+    daily_limit: int
+    used: int
+    remain: int
+
+
+@dataclass(frozen=True, slots=True)
+class QRCode:
+    """A QR code that leads to the account. ``url`` is what the code itself says."""
+
+    ticket: str
+    url: str
+    expire_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """Who came back with a code.
+
+    ``is_snapshot``: the person saw only a snapshot of the page, and the openid is a made-up one
+    that must not be believed. The person need not follow the account.
+    """
+
+    openid: str
+    scope: str = ""
+    unionid: str = ""
+    is_snapshot: bool = False

@@ -2,6 +2,7 @@
 
 import statistics
 import time
+import urllib.parse
 from collections.abc import Iterator
 
 from django.contrib.auth import get_user_model
@@ -11,6 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from wechat_notify.models import Notification, SendLog
+from wechat_notify.notification_state import State
 
 AIM_MS = 300
 RUNS = 7
@@ -73,6 +75,18 @@ def _pages() -> Iterator[tuple[str, str]]:
         yield f"send log: {label}", f"{log}?{query}"
     yield "one message", f"{log}{message.pk}/change/"
     yield "notifications", notification
+    for label, query in {
+        "title, one": f"q={urllib.parse.quote(f'订单 {largest // 2}')}",
+        "content, all": f"q={urllib.parse.quote('羊毛围巾')}",
+        "content, one": f"q=sn{20261123150100000000 + largest // 2}",
+        "number": f"q=%23{largest // 2}",
+        "number or content": f"q={largest // 2}",
+        "template": f"q={urllib.parse.quote('通知 3')}",
+        "nobody remembers": "q=nothingofthisname",
+    }.items():
+        yield f"notifications: {label}", f"{notification}?{query}"
+    for state in State:
+        yield f"notifications: state {state.value}", f"{notification}?state={state.value}"
     yield "notification of 100,000", f"{notification}{largest}/change/"
     yield "its progress", f"{notification}{largest}/progress/"
     yield "dashboard, not cached", f"{log}dashboard/"

@@ -3,8 +3,8 @@
 import threading
 from typing import Any
 
-from wechat_notify.delivery import engine
 from wechat_notify.models import OpenIDBinding
+from wechat_notify.sending import engine
 from wechat_notify.services import notify
 
 from ..tasks import TEMPLATE_NAME, URL, VALUES, WIDTH, Stopwatch, Task, Workload

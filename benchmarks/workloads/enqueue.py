@@ -12,7 +12,7 @@ from wechat_notify.models import SendLog
 from wechat_notify.services import notify
 
 from ..tasks import TEMPLATE_NAME, URL, VALUES, Stopwatch, Task, Workload, openid
-from .statements import bare_insert_select, empty_the_log
+from .statements import bare_insert_select, empty_the_log, plain_bulk_create
 
 
 def users(recipients: int) -> QuerySet[Any]:
@@ -42,6 +42,7 @@ def function(recipients: int) -> None:
 WAYS: dict[str, Callable[[int], None]] = {
     "bare": bare_insert_select,
     "queryset": queryset,
+    "bulk_create": plain_bulk_create,
     "openids": openids,
     "function": function,
 }

@@ -7,4 +7,4 @@ class LeaveConfig(AppConfig):
     verbose_name = _("Leave")
 
     def ready(self) -> None:
-        from . import triggers  # noqa: F401 - connects its functions to the signals
+        from . import rules, triggers  # noqa: F401 - connects its functions to the signals

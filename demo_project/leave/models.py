@@ -65,7 +65,7 @@ class Leave(models.Model):
     )
     school = models.ForeignKey(School, models.CASCADE, verbose_name=_("school"))
     kind = models.CharField(_("kind"), max_length=10, choices=Kind.choices, default=Kind.PERSONAL)
-    start = models.DateTimeField(_("from"))
+    start = models.DateTimeField(_("from"), db_index=True)  # searched for reminders
     end = models.DateTimeField(_("until"))
     # WeChat takes 20 characters in a "thing" field.
     reason = models.CharField(_("reason"), max_length=20)

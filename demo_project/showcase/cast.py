@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from demo_project.leave.models import Leave, Membership, School
 from wechat_notify.conf import DEFAULT_ACCOUNT
-from wechat_notify.models import MessageTemplate
+from wechat_notify.models import MessageTemplate, Notification
+from wechat_notify.rules.models import Rule
 from wechat_notify.sandbox import records, samples
-from wechat_notify.services import bind, sync_templates
+from wechat_notify.services import bind, notify, sync_templates
 
 PASSWORD = "demo"
 ADMIN = "admin"
@@ -23,6 +25,25 @@ TEMPLATES = {
     "leave_decided": samples.LEAVE_RESULT_TEMPLATE_ID,
     "order_paid": samples.ORDER_TEMPLATE_ID,
     "appointment_made": samples.APPOINTMENT_TEMPLATE_ID,
+}
+
+
+# The names that code uses for their fields.
+FIELD_NAMES = {
+    "leave_requested": {
+        "applicant": "name1",
+        "kind": "const2",
+        "starts_at": "time3",
+        "ends_at": "time4",
+        "reason": "thing5",
+    },
+    "leave_decided": {
+        "applicant": "name1",
+        "result": "phrase2",
+        "decided_by": "name3",
+        "decided_at": "time4",
+        "reason": "thing5",
+    },
 }
 
 
@@ -78,22 +99,70 @@ def register_templates() -> None:
     """Give the account's templates the names that code uses, and fetch the rest from WeChat."""
     for name, template_id in TEMPLATES.items():
         MessageTemplate.objects.get_or_create(
-            account=DEFAULT_ACCOUNT, name=name, defaults={"template_id": template_id}
+            account=DEFAULT_ACCOUNT,
+            name=name,
+            defaults={"template_id": template_id, "field_names": FIELD_NAMES.get(name, {})},
         )
     sync_templates()
 
 
+def write_rule() -> None:
+    """A rule as somebody would write it in the admin: who is on holiday, all colleagues know.
+
+    The applicant is told by the ``changes=`` trigger in ``leave/triggers.py``, and the reminder
+    stands beside it: what may change without a deploy is a rule, the rest is code.
+    """
+    rule = Rule(
+        name=str(_("Tell the staff of an annual leave")),
+        model="leave.leave",
+        event=Rule.Event.CHANGED,
+        field="status",
+        value=Leave.Status.APPROVED,
+        conditions={
+            "match": "all",
+            "tests": [{"field": "kind", "op": "is", "value": Leave.Kind.ANNUAL}],
+        },
+        recipients=[{"path": "school__membership__user"}],
+        template=MessageTemplate.objects.get(account=DEFAULT_ACCOUNT, name="leave_decided"),
+        texts={
+            "applicant": "{{ object.applicant }}",
+            "result": "已同意",
+            "decided_by": "{{ object.decided_by }}",
+            "decided_at": "{{ object.decided_at }}",
+            "reason": "{{ object.reason }}",
+        },
+        link=False,  # colleagues may not open the request
+        is_active=True,
+        created_by=User.objects.get(username=ADMIN),
+    )
+    if not Rule.objects.filter(model=rule.model).exists():
+        rule.full_clean()
+        rule.save()
+
+
 def hand_in_leave() -> Leave:
-    """Save a request for tomorrow; what follows is the work of the post_save signal."""
+    """Save a request; what follows is the work of the post_save signal.
+
+    Its reminder, a day before it begins, is due tomorrow, whatever time it is now.
+    """
     applicant = User.objects.get(username=APPLICANT.username)
-    tomorrow = timezone.localtime() + timedelta(days=1)
+    day = timezone.localtime() + timedelta(days=2)
     return Leave.objects.create(
         applicant=applicant,
         school=applicant.membership.school,
         kind=Leave.Kind.PERSONAL,
-        start=_at(tomorrow, 8, 0),
-        end=_at(tomorrow + timedelta(days=1), 17, 30),
+        start=_at(day, 8, 0),
+        end=_at(day + timedelta(days=1), 17, 30),
         reason="回老家参加婚礼",
+    )
+
+
+def remind_approvers(leave: Leave, *, seconds: float) -> Notification:
+    """What they got when it was handed in, once more in so many seconds."""
+    first = Notification.objects.get(key=f"leave-{leave.pk}")
+    send_at = timezone.now() + timedelta(seconds=seconds)
+    return notify(
+        leave.approvers(), first.template, first.data, url=leave.get_absolute_url(), send_at=send_at
     )
 
 

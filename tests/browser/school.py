@@ -19,7 +19,6 @@ from django.utils import timezone
 
 from tests import factories
 from wechat_notify.admin.compose.criteria import Criteria
-from wechat_notify.delivery.recipients import NOT_BOUND, NOT_FOLLOWING
 from wechat_notify.models import (
     MessageTemplate,
     Notification,
@@ -30,6 +29,7 @@ from wechat_notify.models import (
 from wechat_notify.sandbox import records, samples
 from wechat_notify.sandbox.faults import SEND_PATH
 from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.writing.recipients import NOT_BOUND, NOT_FOLLOWING
 
 NOW = datetime(2026, 11, 25, 10, 24, tzinfo=ZoneInfo("Asia/Shanghai"))
 SCHOOL, BOOKSHOP = "school", "bookshop"
@@ -400,6 +400,7 @@ def _row(notification: Notification, people: People, when: datetime) -> SendLog:
         msgid=4_120_318_000_000_000_000 + _seeded.randrange(10**15) if reached else None,
         claimed_at=when + took if tried else None,
         sent_at=when + took if reached else None,
+        finished_at=when + took if tried else when,
         receipt_at=when + 2 * took if reached else None,
         receipt_status=receipt,
     )

@@ -10,8 +10,8 @@ from django.contrib.auth import get_user_model
 
 from tests import admin_everything, factories
 from tests.browser.conftest import DATABASE, DESKTOP, PHONE
-from wechat_notify.delivery import engine
-from wechat_notify.models import MessageTemplate, SendLog
+from wechat_notify.models import MessageTemplate, OpenIDBinding, SendLog
+from wechat_notify.sending import engine
 from wechat_notify.services import notify
 
 NARROW = {"viewport": {"width": 390, "height": 844}}
@@ -24,7 +24,7 @@ def site(site: str, settings: Any, wechat: Any) -> str:
     settings.ROOT_URLCONF = "tests.urls"
     settings.WECHAT_NOTIFY = {
         **settings.WECHAT_NOTIFY,
-        "DISPATCHER": "wechat_notify.delivery.dispatch.WorkerDispatcher",
+        "DISPATCHER": "wechat_notify.dispatchers.worker.WorkerDispatcher",
         "MAX_ATTEMPTS": 1,
     }
     wechat.account.any_openid = True
@@ -97,6 +97,53 @@ def test_watching_a_notification_and_resending_what_failed(
     phone.get_by_text("手工羊毛围巾").wait_for()
 
 
+@pytest.mark.parametrize("device", [DESKTOP, NARROW], ids=["desktop", "phone"])
+def test_resending_says_first_who_will_not_get_it(
+    site: str, template: MessageTemplate, open_browser: Any, device: dict[str, Any]
+) -> None:
+    """The number on the button is that of the messages that go out; the others stand there with
+    the reason."""
+    bindings = factories.make_bindings(3)
+    notification = notify([*bindings, factories.make_user("unbound")], template, TEXTS)
+    notification.logs.filter(status="pending").update(status="failed", due_at=None)
+    OpenIDBinding.objects.filter(pk=bindings[0].pk).update(subscribed=False)
+    page = open_browser(device)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/sendlog/")
+    page.locator("#action-toggle").check()
+    page.locator("select[name=action]").select_option(label="Resend selected messages")
+    page.get_by_role("button", name="Go", exact=True).click()
+    page.get_by_text("2 messages will be sent again.").wait_for()
+    page.get_by_text("1 person does not get it: This user has not bound WeChat.").wait_for()
+    assert page.get_by_text("unbound", exact=True).is_visible()
+    page.get_by_text("1 person does not get it: This person does not follow").click()
+    assert page.locator(".wechat-left-out").get_by_text("user1").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.get_by_role("button", name="Resend 2 messages").click()
+    page.get_by_text("2 messages were resent").wait_for()
+
+
+def test_a_binding_is_added_for_a_person_found_by_typing(site: str, open_browser: Any) -> None:
+    """By keyboard: a name without its blank, Enter, the openid, and save."""
+    teacher = factories.make_user("teacher", last_name="王", first_name="老师")
+    factories.make_user("other", last_name="李", first_name="老师")
+    page = open_browser(DESKTOP)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/openidbinding/add/")
+    page.locator(".field-user .select2-selection").press("Enter")
+    other = page.get_by_role("option", name="李老师 (other)")
+    other.wait_for()
+    page.locator(".select2-search__field").press_sequentially("老师 王")
+    other.wait_for(state="hidden")
+    page.get_by_role("option", name="王老师 (teacher)").wait_for()
+    page.locator(".select2-search__field").press("Enter")
+    page.locator(".select2-selection__rendered", has_text="王老师 (teacher)").wait_for()
+    page.locator("#id_openid").fill(factories.openid(1))
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("was added successfully").wait_for()
+    assert OpenIDBinding.objects.get().user == teacher
+
+
 def test_syncing_shows_how_far_it_is(site: str, wechat: Any, open_browser: Any) -> None:
     """While WeChat takes its time the page says which account it asks about and how many are done;
     in the end each is told of, the one that failed too."""
@@ -104,13 +151,13 @@ def test_syncing_shows_how_far_it_is(site: str, wechat: Any, open_browser: Any) 
     page = open_browser(DESKTOP)
     sign_in(page, site)
     page.goto(f"{site}/admin/wechat_notify/messagetemplate/")
-    page.get_by_role("link", name="Sync with WeChat").click()
+    page.get_by_role("link", name="Sync with WeChat").first.click()
     page.get_by_role("button", name="Sync with WeChat").click()
     page.get_by_text("default: Asking WeChat…").wait_for()
     bar = page.get_by_role("progressbar", name="Sync with WeChat")
-    assert bar.evaluate("bar => [bar.value, bar.max]") == [0, 2]
+    assert bar.get_attribute("aria-valuenow") == "0"
     page.get_by_text("Done.").wait_for()
-    assert bar.evaluate("bar => [bar.value, bar.max]") == [2, 2]
+    assert bar.get_attribute("aria-valuenow") == "100"
     told = page.locator(".wechat-sync__accounts li").all_inner_texts()
     assert [text.partition(":")[0] for text in told] == [
         "Account default is in line with WeChat",
@@ -166,7 +213,13 @@ def test_every_page_fits_and_needs_no_inline_script_or_style(
 
 
 # The card is a picture of WeChat's own, grey labels included; the rest is Django's.
-NOT_OURS = [[".wechat-chat"], ["div.breadcrumbs"], ["#searchbar"], ["#changelist-search .small"]]
+NOT_OURS = [
+    [".wechat-chat"],
+    ["div.breadcrumbs"],
+    ["#searchbar"],
+    ["#changelist-search .small"],
+    [".select2-selection__rendered"],
+]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

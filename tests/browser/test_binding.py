@@ -18,6 +18,13 @@ def scan_with(phone, wechat, openid):
     phone.wait_for_url(f"{wechat.url}/phone/{openid}/")
 
 
+def show_code(page, site):
+    """Go to the page of the QR code, and ask for one."""
+    page.goto(f"{site}/wechat/default/bind/qr/")
+    page.get_by_role("button", name="Show the QR code").click()
+    page.get_by_role("img", name="QR code").wait_for()
+
+
 def bindings():
     return {binding.openid: binding.user.username for binding in OpenIDBinding.objects.all()}
 
@@ -35,6 +42,7 @@ def test_scanning_a_code(site, wechat, open_browser, openid, device):
     page, phone = open_browser(device, "alice"), open_browser(PHONE)
     page.goto(f"{site}/profile/")
     page.get_by_role("link", name="Bind WeChat").click()
+    page.get_by_role("button", name="Show the QR code").click()
     code = page.get_by_role("img", name="QR code")
     assert code.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
     assert fits(page)
@@ -47,10 +55,10 @@ def test_scanning_a_code(site, wechat, open_browser, openid, device):
 def test_a_code_that_has_expired(site, wechat, open_browser):
     """The page says so by itself, and another code works."""
     page, phone = open_browser(DESKTOP, "alice"), open_browser(PHONE)
-    page.goto(f"{site}/wechat/default/bind/qr/")
+    show_code(page, site)
     BindingRequest.objects.update(expires_at=timezone.now())
     page.get_by_text("The code has expired.").wait_for()
-    page.get_by_role("link", name="Get a new code").click()
+    page.get_by_role("button", name="Get a new code").click()
     page.locator('[data-state="waiting"]').wait_for()
     scan_with(phone, wechat, WANG)
     page.get_by_role("heading", name="WeChat is bound").wait_for()
@@ -61,7 +69,7 @@ def test_a_code_scanned_by_somebody_elses_wechat(site, wechat, open_browser):
     """The page says that this WeChat is another user's, and nothing moves."""
     factories.make_binding(factories.make_user("bob"), openid=WANG)
     page, phone = open_browser(DESKTOP, "alice"), open_browser(PHONE)
-    page.goto(f"{site}/wechat/default/bind/qr/")
+    show_code(page, site)
     scan_with(phone, wechat, WANG)
     page.get_by_text("belongs to another user").wait_for()
     assert bindings() == {WANG: "bob"}
@@ -70,7 +78,7 @@ def test_a_code_scanned_by_somebody_elses_wechat(site, wechat, open_browser):
 def test_a_session_that_ends_meanwhile(site, open_browser):
     """The page stops asking, and offers to start again."""
     page = open_browser(DESKTOP, "alice")
-    page.goto(f"{site}/wechat/default/bind/qr/")
+    show_code(page, site)
     BindingRequest.objects.all().delete()
     page.get_by_text("The code has expired.").wait_for()
 
@@ -114,7 +122,8 @@ def test_somebody_elses_return_address(site, wechat, open_browser):
     attacker.goto(f"{wechat.url}/phone/{WANG}/")
     attacker.goto(f"{site}/wechat/default/bind/")
     link = attacker.get_by_role("link", name="Bind this WeChat").get_attribute("href")
-    back = attacker.request.get(link, max_redirects=0).headers["location"]
+    to_wechat = attacker.request.get(f"{site}{link}", max_redirects=0).headers["location"]
+    back = attacker.request.get(to_wechat, max_redirects=0).headers["location"]
     assert "/bind/return/?code=" in back
     victim.goto(back)
     victim.get_by_role("heading", name="This link is no longer good").wait_for()

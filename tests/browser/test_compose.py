@@ -1,6 +1,7 @@
 """Composing as a person does it: by mouse and keyboard, on a desktop and on a phone."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from django.contrib.auth.models import Group
 from django.db import connection
 
 from tests import factories
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DATABASE, DESKTOP, PHONE
+from tests.school.models import Leave
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding
+from wechat_notify.sending import engine
+from wechat_notify.services import notify
 
 NARROW = {"viewport": {"width": 390, "height": 844}}
 CONTENT = "商品：{{thing1.DATA}}\n金额：{{amount2.DATA}}\n时间：{{time3.DATA}}"
@@ -82,7 +86,7 @@ def test_composing_for_two_hundred_people(
     page, phone = open_browser(device), open_browser(PHONE)
     sign_in(page, site)
     page.goto(f"{site}/admin/wechat_notify/notification/")
-    page.get_by_role("link", name="Compose and send").click()
+    page.get_by_role("link", name="Compose and send").last.click()
     page.get_by_label("Search templates").press_sequentially("订单")
     page.get_by_role("button", name="Use “停课通知”").wait_for(state="hidden")
     assert fits(page)
@@ -101,10 +105,10 @@ def test_composing_for_two_hundred_people(
     fill(page)
     page.get_by_label("Everyone who has bound WeChat").check()
     assert fits(page)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue to review").click()
 
     page.get_by_text("0 of 100000 used").wait_for()
-    assert page.get_by_text("39.80元").is_visible()
+    assert page.get_by_text("39.80元", exact=True).is_visible()
     assert fits(page)
     page.get_by_role("button", name="Send 200 messages now").click()
     page.get_by_text("It is on its way").wait_for()
@@ -114,6 +118,38 @@ def test_composing_for_two_hundred_people(
     assert len(wechat.messages) == 200
     phone.goto(f"{wechat.url}/phone/{bindings[0].openid}/")
     phone.get_by_text("秋季校服").wait_for()
+
+
+def test_a_title_and_the_end_of_the_news(
+    site: str, template: MessageTemplate, settings: Any, open_browser: Any
+) -> None:
+    """The title is proposed as one types and can be replaced; the page says how it stands, and once
+    everything is done it no longer says that the message is on its way."""
+    worker = "wechat_notify.dispatchers.worker.WorkerDispatcher"
+    settings.WECHAT_NOTIFY = {**settings.WECHAT_NOTIFY, "DISPATCHER": worker}
+    factories.make_bindings(2)
+    page = open_browser(DESKTOP)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    fill(page)
+    proposed = page.locator('input[name="title"][placeholder="秋季校服 · 39.80元"]')
+    proposed.wait_for()
+    page.get_by_label("Title", exact=True).fill("校服到了")
+    page.get_by_label("Everyone who has bound WeChat").check()
+    page.get_by_role("button", name="Continue to review").click()
+    page.get_by_text("Title: 校服到了").wait_for()
+    page.get_by_role("button", name="Send 2 messages now").click()
+    news = page.get_by_text("It is on its way")
+    news.wait_for()
+    panel = page.get_by_role("region", name="Progress")
+    panel.get_by_text("Being sent", exact=True).wait_for()
+    with DATABASE:
+        engine.deliver()
+    panel.get_by_text("All 2 messages are done.").wait_for()
+    panel.get_by_text("Done", exact=True).wait_for()
+    news.wait_for(state="detached")
+    page.goto(f"{site}/admin/wechat_notify/notification/?q=校服到了")
+    page.get_by_role("link", name="校服到了 #").wait_for()
 
 
 def test_choosing_people_by_keyboard(
@@ -170,7 +206,7 @@ def test_recipients_are_saved_and_ticked_for_the_next_message(
     page.goto(address)
     fill(page)
     page.get_by_label("二班 1 group").check()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue to review").click()
     page.get_by_role("button", name="Send 2 messages now").click()
     page.get_by_text("It is on its way").wait_for()
     assert Notification.objects.get().total == 2
@@ -225,6 +261,139 @@ def test_a_name_is_inserted_after_a_date_was_picked(
     assert page.get_by_label("时间", exact=True).input_value() == "{{ user.first_name }}"
 
 
+@pytest.mark.parametrize("device", [DESKTOP, NARROW], ids=["desktop", "phone"])
+def test_one_empty_value_does_not_keep_it_from_the_others(
+    site: str, template: MessageTemplate, open_browser: Any, device: Any
+) -> None:
+    """The last page names the person and offers to leave them out; a fallback helps as well."""
+    factories.make_binding(factories.make_user("alice", first_name="爱丽丝"), 1)
+    factories.make_binding(factories.make_user("none"), 2)
+    page = open_browser(device)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    fill(page)
+    page.get_by_label("Everyone who has bound WeChat").check()
+    thing = page.get_by_label("商品", exact=True)
+    thing.fill("")
+    page.get_by_text("Something different for each recipient").click()
+    page.get_by_role("button", name="First name").click()
+    page.get_by_role("button", name="Continue to review").click()
+    page.get_by_text("1 person would get a value that WeChat refuses.").wait_for()
+    assert fits(page)
+    page.get_by_role("button", name="Leave these people out").click()
+    page.get_by_role("button", name="Send 1 message now").wait_for()
+
+    page.get_by_role("button", name="Back to the form").click()
+    page.get_by_text("Something different for each recipient").click()
+    page.get_by_label("Where a person has none, write instead").fill('家"长}}')
+    thing.fill("")
+    page.get_by_role("button", name="First name").click()
+    assert thing.input_value() == '{{ user.first_name|default:"家长" }}'
+    assert fits(page)
+    page.get_by_role("button", name="Continue to review").click()
+    page.get_by_role("button", name="Send 2 messages now").click()
+    page.get_by_text("It is on its way").wait_for()
+    assert Notification.objects.get().total == 2
+
+
+@pytest.mark.parametrize("device", [DESKTOP, NARROW], ids=["desktop", "phone"])
+def test_a_table_of_two_hundred_with_three_wrong_rows(
+    site: str, wechat: Any, template: MessageTemplate, open_browser: Any, device: Any, tmp_path: Any
+) -> None:
+    """From a spreadsheet's file to the phones: the wrong rows are named, the others get theirs."""
+    factories.make_bindings(200)
+    rows = [f"user{number},第{number}件" for number in range(1, 201)]
+    rows[10], rows[20], rows[30] = "nobody,甲", "user1,乙", f"user31,{TOO_LONG}"
+    file = tmp_path / "名单.csv"
+    file.write_bytes("\r\n".join(["用户名,商品", *rows]).encode("gb18030"))
+    page = open_browser(device)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    fill(page)
+    page.get_by_label("商品", exact=True).fill("")
+    page.get_by_text("Use a table with one row a person").click()
+    assert fits(page)
+    page.get_by_label("Or choose a CSV file").set_input_files(file)
+    page.get_by_role("button", name="Continue to review").click()
+    page.get_by_text("Line 12: “nobody” is not known").wait_for()
+    assert page.get_by_text("Line 22: “user1” is the same person as in line 2").is_visible()
+    assert page.get_by_text("Line 32: user31").is_visible()
+    assert fits(page)
+    page.get_by_role("button", name="Leave these people out").click()
+    page.get_by_role("button", name="Send 197 messages now").click()
+    page.get_by_text("It is on its way").wait_for()
+    assert Notification.objects.get().counts["sent"] == 197
+    assert len({message.data["thing1"]["value"] for message in wechat.messages}) == 197
+
+
+def test_a_pasted_table_shows_a_persons_own_card(
+    site: str, template: MessageTemplate, open_browser: Any
+) -> None:
+    """The card follows what is pasted, without a press of a button."""
+    factories.make_bindings(2)
+    page = open_browser(DESKTOP)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    fill(page)
+    page.get_by_text("Use a table with one row a person").click()
+    page.get_by_label("Paste it from a spreadsheet").fill("用户名\t商品\nuser1\t羊毛手套")
+    page.locator("[data-wechat-card]").get_by_text("羊毛手套").wait_for()
+    page.get_by_text("As user1 sees it").wait_for()
+
+
+@pytest.mark.parametrize("device", [DESKTOP, NARROW], ids=["desktop", "phone"])
+def test_a_sites_segment_and_only_some_of_it(
+    site: str, wechat: Any, template: MessageTemplate, open_browser: Any, device: Any
+) -> None:
+    """The site's own words; who got the last message is left out, and each gets a field of the
+    site's."""
+    for number in (1, 2):
+        user = factories.make_user(f"user{number}", last_name="王")
+        factories.make_binding(user, number)
+        start = datetime(2026, 11, 23, tzinfo=timezone.utc)
+        Leave.objects.create(person=user, reason=f"事由{number}", start=start)
+    wechat.fail(47003, openid=factories.openid(2), times=1)
+    data = {"thing1": "x", "amount2": "1元", "time3": "15:01"}
+    notify(list(OpenIDBinding.objects.all()), template, data)
+    page = open_browser(device)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    fill(page)
+    page.get_by_label("商品", exact=True).fill("")
+    page.get_by_text("Something different for each recipient").click()
+    page.get_by_role("button", name="请假事由").click()
+    page.get_by_label("请假的人").check()
+    page.get_by_text("Only some of them").click()
+    page.get_by_label("Only who did not get the last message").check()
+    page.locator("[data-wechat-card]").get_by_text("事由2").wait_for()
+    assert fits(page)
+    page.get_by_role("button", name="Continue to review").click()
+    page.get_by_text("Only who did not get the last message").wait_for()
+    assert fits(page)
+    page.get_by_role("button", name="Send 1 message now").click()
+    page.get_by_text("It is on its way").wait_for()
+
+
+def test_the_link_is_shown_before_it_is_sent(
+    site: str, template: MessageTemplate, open_browser: Any
+) -> None:
+    """A host without a scheme becomes a whole link; the card has 查看详情, which opens it."""
+    factories.make_bindings(1)
+    page = open_browser(NARROW)
+    sign_in(page, site)
+    page.goto(f"{site}/admin/wechat_notify/notification/compose/?template={template.pk}")
+    fill(page)
+    page.get_by_label("Everyone who has bound WeChat").check()
+    page.locator("summary", has_text="Link").click()
+    page.get_by_label("Link").fill("www.baidu.com/" + "很长的链接" * 20)
+    page.locator("[data-wechat-card] a").wait_for()
+    page.get_by_role("button", name="Continue to review").click()
+    link = page.get_by_role("link", name="https://www.baidu.com/")
+    assert link.get_attribute("href").startswith("https://www.baidu.com/很长的链接")
+    assert page.locator(".wechat-card__more").is_visible()
+    assert fits(page)
+
+
 def test_a_time_to_send_is_asked_for_when_it_matters(
     site: str, template: MessageTemplate, open_browser: Any
 ) -> None:
@@ -235,8 +404,8 @@ def test_a_time_to_send_is_asked_for_when_it_matters(
     assert not page.get_by_label("Send at").is_visible()
     page.get_by_label("At a time").check()
     page.get_by_label("Send at").fill("2020-01-01T10:00")
-    page.get_by_role("button", name="Go on").click()
-    page.get_by_text("This time is over.").wait_for()
+    page.get_by_role("button", name="Continue to review").click()
+    page.get_by_text("This time has passed.").wait_for()
     assert page.get_by_label("Send at").input_value() == "2020-01-01T10:00"
 
 
@@ -255,7 +424,7 @@ def test_composing_without_javascript(
     page.get_by_role("searchbox", name="People").fill("alice@school")
     page.get_by_role("button", name="Search").click()
     page.get_by_label("alice").check()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue to review").click()
     page.get_by_role("button", name="Send 1 message now").click()
     page.get_by_text("It is on its way").wait_for()
     assert [message.openid for message in wechat.messages] == [factories.openid(1)]
@@ -276,7 +445,7 @@ def test_coming_from_the_list_of_users(
     page.get_by_role("button", name="Use “订单支付成功通知”").click()
     assert page.get_by_label("All of a list: users").is_checked()
     fill(page)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue to review").click()
     page.get_by_role("button", name="Send 30 messages now").click()
     page.get_by_text("It is on its way").wait_for()
     assert Notification.objects.get().total == 30
@@ -310,14 +479,20 @@ def test_pages_that_everybody_can_read(
     page.get_by_role("button", name="Use “订单支付成功通知”").click()
     page.get_by_label("商品", exact=True).fill(TOO_LONG)
     page.get_by_text(f"this has {len(TOO_LONG)}").wait_for()
-    page.get_by_text("Paste a list").click()
-    page.get_by_role("combobox").press_sequentially("user")
+    for part in ("Paste a list", "Use a table with one row", "Only some of them"):
+        page.get_by_text(part).click()
+    page.get_by_text("Something different for each recipient").click()
+    page.locator("#wechat-user-search").press_sequentially("user")
     page.get_by_role("option").first.wait_for()
     seen += faults()
     page.get_by_role("option").first.click()
     fill(page)
     page.get_by_label("Everyone who has bound WeChat").check()
-    page.get_by_role("button", name="Go on").click()
+    page.locator("#id_table").fill(f"用户名,商品\nuser1,{TOO_LONG}\nnobody,甲")
+    page.get_by_role("button", name="Continue to review").click()
+    page.get_by_text("0 of 100000 used").wait_for()
+    seen += faults()
+    page.get_by_role("button", name="Leave these people out").click()
     page.get_by_text("0 of 100000 used").wait_for()
     seen += faults()
     assert seen == []

@@ -1,15 +1,15 @@
 """A walk through every page of the admin, in both languages and both themes.
 
-Each page must work: an answer, nothing blocked, nothing too wide, and no English left on a Chinese
-page. And each gets its picture taken, into a directory of the test's own or, as ``make
-screenshots`` does, into the one that SCREENSHOTS names.
+Each page must work: an answer, nothing blocked, nothing cut off or squeezed in a window of 1280
+pixels or on a phone, and no English left on a Chinese page. And each gets its picture taken, into a
+directory of the test's own or, as ``make screenshots`` does, into the one that SCREENSHOTS names.
 """
 
 import gettext
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ import pytest
 from django.core.cache import caches
 
 import wechat_notify
-from tests.browser import school
+from tests.browser import library, school
 from tests.browser.conftest import DATABASE, PHONE
+from tests.browser.measures import misfits
 from tests.browser.school import BOOKSHOP, SCHOOL
-from wechat_notify.delivery import engine, receipts
-from wechat_notify.delivery.breaker import Breaker
+from tests.library.models import Loan
 from wechat_notify.models import (
     MessageTemplate,
     Notification,
@@ -30,17 +30,22 @@ from wechat_notify.models import (
     RecipientFilter,
     SendLog,
 )
+from wechat_notify.receipts import settling as receipts
+from wechat_notify.rules.models import Firing
 from wechat_notify.sandbox import samples
 from wechat_notify.sandbox.server import Sandbox
+from wechat_notify.sending import engine
+from wechat_notify.sending.breaker import Breaker
 from wechat_notify.services import notify
 
 SCHOOL_NAME, BOOKSHOP_NAME = samples.ACCOUNT_NAME, "阳光书店"
 LANGUAGES = {"zh-Hans": "zh-CN", "en": "en-US"}
-WIDTH, HEIGHT = 1280, 800
+WIDTH, HEIGHT, NARROW = 1280, 800, 390
 COLOURS = 128
 HAND = {**PHONE, "viewport": {"width": 390, "height": 620}, "timezone_id": "Asia/Shanghai"}
 TOO_LONG = "三年级下学期期中考试情况交流暨家庭教育经验分享会"
-CATALOGUE = Path(wechat_notify.__file__).parent / "locale/zh_Hans/LC_MESSAGES/django.mo"
+PACKAGE = Path(wechat_notify.__file__).parent
+CATALOGUE = Path("locale/zh_Hans/LC_MESSAGES/django.mo")
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[-#0 +]*[\d.]*[sdrf%]|\{\w*\}")
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("django_db_reset_sequences")]
@@ -90,7 +95,7 @@ def site(
     settings.WECHAT_NOTIFY = {
         **settings.WECHAT_NOTIFY,
         "ACCOUNTS": {SCHOOL: first, BOOKSHOP: {**first, **second, "API_BASE": bookshop.url}},
-        "DISPATCHER": "wechat_notify.delivery.dispatch.WorkerDispatcher",
+        "DISPATCHER": "wechat_notify.dispatchers.worker.WorkerDispatcher",
         "MAX_ATTEMPTS": 1,
     }
     wechat.account.callback_url = f"{site}/wechat/{SCHOOL}/callback/"
@@ -120,8 +125,10 @@ def english_texts() -> list[str]:
 
     Single words are left out: a username or WeChat's own words may have them.
     """
-    with CATALOGUE.open("rb") as compiled:
-        chinese: dict[Any, str] = gettext.GNUTranslations(compiled)._catalog  # type: ignore[attr-defined]
+    chinese: dict[Any, str] = {}
+    for room in (PACKAGE, PACKAGE / "rules"):
+        with (room / CATALOGUE).open("rb") as compiled:
+            chinese |= gettext.GNUTranslations(compiled)._catalog  # type: ignore[attr-defined]
     texts = [key[0] if isinstance(key, tuple) else key for key in chinese if key]
     pieces = [piece.strip() for text in texts for piece in PLACEHOLDER.split(text)]
     return [piece for piece in pieces if len(piece) > 8 and " " in piece]
@@ -136,10 +143,13 @@ class Tour:
     language: str
     scheme: str
     directory: Path
+    directory_of_phone: Path | None
     english: list[str]
+    misfits: list[str] = field(default_factory=list)
+    app: str = "wechat_notify"
 
     def address(self, path: str) -> str:
-        return f"{self.site}/admin/wechat_notify/{path}"
+        return f"{self.site}/admin/{self.app}/{path}"
 
     def go(self, path: str) -> None:
         """Open a page."""
@@ -156,26 +166,43 @@ class Tour:
         self.page.locator(wait_for).first.wait_for()
         self.take(name, most=most)
 
-    def take(self, name: str, most: int = 1000) -> None:
-        """Look at the page as it is, and take its picture, ``most`` pixels high."""
-        assert self.fits(), name
+    def look(self, name: str) -> None:
+        """Measure the page as it is; nothing is English where it should be Chinese."""
+        self.measure(name)
         text = self.page.locator("#container").inner_text()
         if self.language == "zh-Hans":
             assert [piece for piece in self.english if piece in text] == [], name
+
+    def take(self, name: str, most: int = 1000) -> None:
+        """Look at the page as it is, and take its picture, ``most`` pixels high."""
+        self.look(name)
         # A page is never lower than its window.
-        self.page.set_viewport_size({"width": WIDTH, "height": 300})
-        high = self.page.evaluate("document.documentElement.scrollHeight")
-        self.page.set_viewport_size({"width": WIDTH, "height": min(high, most)})
-        self.page.evaluate("window.scrollTo(0, 0)")
-        save(self.page, self.directory / f"{name}.{self.language}.{self.scheme}.png")
+        self.picture(WIDTH, most, self.directory / f"{name}.{self.language}.{self.scheme}.png")
+        self.page.set_viewport_size({"width": NARROW, "height": HEIGHT})
+        self.measure(name)
+        if self.directory_of_phone:
+            where = self.directory_of_phone / f"{name}.{self.language}.{self.scheme}.png"
+            self.picture(NARROW, 3 * most, where)
         self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
-    def fits(self) -> bool:
-        """Nothing is wider than the window."""
-        answer: bool = self.page.evaluate(
-            "document.documentElement.scrollWidth <= window.innerWidth"
-        )
-        return answer
+    def measure(self, name: str) -> None:
+        """Note what nobody could read in the window as it is."""
+        wide = self.page.evaluate("window.innerWidth")
+        self.misfits += [f"{name} at {wide}: {part}" for part in misfits(self.page)]
+        menu = self.page.locator("#toggle-nav-sidebar")
+        if menu.count() and menu.is_visible():
+            # Unfolded, or folded, for as long as it is measured.
+            menu.click()
+            self.misfits += [f"{name}, the other menu: {part}" for part in misfits(self.page)]
+            menu.click()
+
+    def picture(self, width: int, most: int, path: Path) -> None:
+        """What a window so wide, and so high as the page needs, shows."""
+        self.page.set_viewport_size({"width": width, "height": 300})
+        high = self.page.evaluate("document.documentElement.scrollHeight")
+        self.page.set_viewport_size({"width": width, "height": min(high, most)})
+        self.page.evaluate("window.scrollTo(0, 0)")
+        save(self.page, path)
 
 
 def save(page: Any, path: Path) -> None:
@@ -212,6 +239,7 @@ def test_a_walk_through_the_admin(
     templates: dict[str, MessageTemplate],
     open_browser: Callable[..., Any],
     directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
     language: str,
     scheme: str,
 ) -> None:
@@ -223,7 +251,9 @@ def test_a_walk_through_the_admin(
         "color_scheme": scheme,
     }
     page = open_browser(looks, school.DIRECTOR)
-    tour = Tour(page, site, language, scheme, directory / "admin", english_texts())
+    # The docs show the pages in a wide window only.
+    phone = None if os.environ.get("SCREENSHOTS") else directory / "phone"
+    tour = Tour(page, site, language, scheme, directory / "admin", phone, english_texts())
     overview(tour, bookshop)
     notification = compose(tour, templates["parents_meeting"])
     watch(tour, wechat, notification)
@@ -231,6 +261,10 @@ def test_a_walk_through_the_admin(
     look_at_templates(tour, templates["leave_decided"])
     look_at_people(tour)
     sync(tour)
+    if language == "zh-Hans":
+        library.speak_chinese(monkeypatch)
+    write_rules(tour)
+    assert not tour.misfits, "\n".join(tour.misfits)
 
 
 def overview(tour: Tour, bookshop: Sandbox) -> None:
@@ -262,7 +296,7 @@ def compose(tour: Tour, template: MessageTemplate) -> Notification:
     page.locator("[name=value_thing1]").fill("期中家长会")
     page.locator("#id_value_thing1_said:empty").wait_for(state="attached")
     page.get_by_label(f"{school.THIRD_GRADE} (128)").check()
-    people = page.get_by_role("combobox")
+    people = page.locator("#wechat-user-search")
     people.press_sequentially("陈敏")
     page.get_by_role("option").first.wait_for()
     people.press("ArrowDown")
@@ -333,11 +367,32 @@ def sync(tour: Tour) -> None:
     page.route("**/sync/", hold_second)
     page.locator("#content-main [type=submit]").click()
     page.locator(".wechat-sync__accounts li").wait_for()
-    page.locator(".wechat-sync [role=status]").get_by_text(BOOKSHOP).wait_for()
+    page.locator(".wechat-sync [role=status]").get_by_text(BOOKSHOP_NAME).wait_for()
     tour.take("sync-running")
     held[0].continue_()
     page.locator(".wechat-sync__accounts li >> nth=1").wait_for()
     tour.take("sync-done")
+
+
+def write_rules(tour: Tour) -> None:
+    """A rule of the school's library: written, tried, and what its dry run says."""
+    with DATABASE:
+        rule = library.lend_books()
+    tour.app = "wechat_notify_rules"
+    tour.visit(f"rule/{rule.pk}/change/", "rule", wait_for=".wechat-would li", most=1900)
+    tour.visit(f"rule/{rule.pk}/try/", "rule-try", wait_for=".wechat-would .help", most=1300)
+    with DATABASE:
+        rule.is_active = rule.dry_run = True
+        rule.save()
+        book = Loan.objects.latest("pk")
+        book.status = "lent"
+        book.save()
+        book.status = "ready"
+        book.save()
+        firing = Firing.objects.get()
+    for path in ("rule/", f"rule/{rule.pk}/switch/on/", f"firing/{firing.pk}/change/", "firing/"):
+        tour.go(path)
+        tour.look(path)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -362,7 +417,7 @@ def test_the_phone_of_somebody_who_gets_it(
     open_browser: Callable[..., Any],
     directory: Path,
 ) -> None:
-    """The card in the chat; it is WeChat's own page, so there is no other language or theme."""
+    """The card in the chat; it is WeChat's own page, so there is no other language."""
     with DATABASE:
         parent = OpenIDBinding.objects.filter(account=SCHOOL, subscribed=True).earliest("pk")
         for name in ("fee_due", "parents_meeting"):

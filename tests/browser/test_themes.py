@@ -119,9 +119,26 @@ SEEN: dict[str, tuple[str, ...]] = {
     "gallery": (".wechat-gallery a", ".wechat-gallery .wechat-card"),
     "sync": (*ANSWERS, "input[name=account]"),
     "bindings": ("td.field-send_log a",),
+    "add binding": (".field-user .select2-selection", "#id_openid"),
     "binding": (".field-send_log a, a[href*='sendlog/?binding']",),
     "recipients": ("td.field-chosen",),
     "saved": ("#id_name", ".wechat-items li"),
+    "rules": (".wechat-badge", "td.field-said"),
+    "rule_add": ("#id_name", "#id_model", "#wechat-add-test", ".submit-row .default"),
+    "rule": (
+        ".wechat-sentence b",
+        "#id_test-0-field",
+        "#id_text_thing2",
+        ".wechat-card",
+        ".wechat-would .wechat-badge",
+        ".wechat-rule-tools a.button",
+        ".submit-row .default",
+    ),
+    "rule_try": (".wechat-sentence b", "#id_object", ".wechat-would .wechat-badge", ".wechat-card"),
+    "rule_switch": ANSWERS,
+    "rule_stopped": (".errornote", ".wechat-items li", ".wechat-answers a.button"),
+    "firings": (".wechat-badge", "td.field-about"),
+    "firing": (".wechat-badge", ".wechat-would__people li"),
 }
 BUTTONS = {
     "logs": ("Dashboard",),
@@ -132,6 +149,8 @@ BUTTONS = {
     "template": ("Compose and send",),
     "recipients": ("Compose and send",),
     "saved": ("Compose and send",),
+    "rule": ("Try it", "Switch on", "Switch to dry run", "What it did"),
+    "rule_try": ("Change it", "Switch on"),
 }
 TITLES = {
     "explain": "Explain this failure",
@@ -142,6 +161,8 @@ TITLES = {
     "cancel": "Cancel sending",
     "gallery": "Gallery",
     "sync": "Sync with WeChat",
+    "rule_add": "Add a rule",
+    "rule_switch": "Switch on",
 }
 
 
@@ -153,8 +174,7 @@ def button(page: Any, name: str) -> Any:
 def visit(page: Any, address: str) -> None:
     """Open a page, and look at it when what it asks for by itself has come."""
     assert page.goto(address).status == 200, address
-    if page.locator("[data-wechat-live]:not([data-again])").count():
-        page.locator(".wechat-quotas").wait_for()
+    page.wait_for_function("!document.querySelector('[data-wechat-live]:not([data-again])')")
 
 
 def look(page: Any, name: str) -> None:
@@ -201,6 +221,8 @@ OURS = [
     [".wechat-headline"],
     [".wechat-steps"],
     [".wechat-value"],
+    [".wechat-sentence"],
+    [".wechat-would"],
 ]
 
 
@@ -210,7 +232,7 @@ def test_what_is_ours_can_be_read(site: Site, open_browser: Any, scheme: str) ->
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_browser(color_scheme=scheme)
     faults = []
-    for name in ("logs", "notification", "compose", "resend"):
+    for name in ("logs", "notification", "compose", "resend", "rule", "rule_try"):
         visit(page, site.pages[name])
         where = [one for one in OURS if page.locator(one[0]).count()]
         options = {"runOnly": ["color-contrast"], "resultTypes": ["violations"]}
@@ -264,7 +286,7 @@ def test_a_message_is_composed_for_two_people(site: Site, open_browser: Any) -> 
         page.get_by_role("combobox", name="People").press_sequentially(person)
         page.get_by_role("option", name=person).click()
         page.locator("#wechat-chosen").get_by_text(person, exact=True).wait_for()
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue to review").click()
     page.get_by_text("2 messages will be sent").wait_for()
     page.get_by_role("button", name="Send 2 messages now").click()
     page.get_by_text("It is on its way").first.wait_for()

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,12 +49,12 @@ class Site:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._logs: list[IO[bytes]] = []
 
-    def ask(self, *command: object) -> Any:
+    def ask(self, *command: object, **environment: str) -> Any:
         """One command of site.py, run to its end; its answer."""
         done = subprocess.run(
             [sys.executable, "-m", "tests.services.site", *map(str, command)],
             cwd=ROOT,
-            env=self._environment,
+            env={**self._environment, **environment},
             capture_output=True,
             check=False,
             timeout=110,
@@ -60,13 +62,17 @@ class Site:
         assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)
 
-    def start(self, *command: str) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start ``python -m command``; it is killed at the end if it still runs."""
+        return self.run(sys.executable, "-m", *command, **environment)
+
+    def run(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+        """Start any program in the site's environment; it is killed at the end, too."""
         log = (self._where / f"{len(self._logs)}.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            command,
             cwd=ROOT,
-            env=self._environment,
+            env={**self._environment, **environment},
             stdout=log,
             stderr=subprocess.STDOUT,
             # A group of its own, so that a pool's children can be killed with it.
@@ -76,8 +82,8 @@ class Site:
         self._logs.append(log)
         return process
 
-    def manage(self, *command: str) -> subprocess.Popen[bytes]:
-        return self.start("django", *command)
+    def manage(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
+        return self.start("django", *command, **environment)
 
     @staticmethod
     def kill_children(process: subprocess.Popen[bytes]) -> None:
@@ -90,6 +96,11 @@ class Site:
     def logs(self) -> str:
         """What all processes printed."""
         return "\n".join(Path(log.name).read_text(errors="replace") for log in self._logs)
+
+    @staticmethod
+    def pause(seconds: float) -> None:
+        """Let trouble last."""
+        time.sleep(seconds)
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
@@ -114,6 +125,20 @@ class Site:
             log.close()
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 @pytest.fixture
 def fake() -> Iterator[Sandbox]:
     # An app id of its own: the server that holds the tokens may serve other tests at this moment.
@@ -122,11 +147,20 @@ def fake() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no rows, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "site.sqlite3"
+    with Sandbox() as nobody:
+        Site(file.parent, nobody, DATABASE_URL=f"sqlite:///{file}").ask("migrate")
+    return file
+
+
 @pytest.fixture
-def sqlite_site(tmp_path: Path, fake: Sandbox) -> Iterator[Site]:
+def sqlite_site(tmp_path: Path, fake: Sandbox, migrated: Path) -> Iterator[Site]:
     """A site on a SQLite file."""
-    site = Site(tmp_path, fake, DATABASE_URL=f"sqlite:///{tmp_path}/site.sqlite3")
-    site.ask("migrate")
+    file = shutil.copy(migrated, tmp_path)
+    site = Site(tmp_path, fake, DATABASE_URL=f"sqlite:///{file}")
     yield site
     site.close()
 
@@ -169,7 +203,7 @@ def celery_site(request: Any, make_site: Callable[..., Site]) -> Iterator[Site]:
     site = make_site(
         CELERY_BROKER_URL=request.param,
         CELERY_QUEUE=queue,
-        DISPATCHER="wechat_notify.delivery.dispatch.CeleryDispatcher",
+        DISPATCHER="wechat_notify.dispatchers.celery.CeleryDispatcher",
     )
     yield site
     site.close()  # a worker that lives would declare its queue again

@@ -1,12 +1,21 @@
 """What a site's web process does, as a process of its own: one command, one line of JSON.
 
 ``migrate``; ``notify N [seconds]`` writes a notification to N openids, due now or in so many
-seconds, and lets the dispatcher do its part; ``counts``: messages by status; ``early``: those sent
-before their time; ``forget_tasks``.
+seconds, and lets the dispatcher do its part; ``counts``: messages by status; ``sent``: their
+openids and msgids; ``early``: those sent before their time; ``age N``: as if what workers hold had
+been taken N seconds earlier; ``doubtful``: those that wait and may have left; ``callbacks``: posts
+some; ``doctor``: what it says; ``tell N``: as many Celery tasks that notify one person each;
+``fork N``: notifies, and so does a child, N times; ``forget_tasks``. ``book N``: appointments of
+which people are to be reminded now; ``order``: a new one, ``pay KEY MOMENT``: loads it, and saves
+it as paid at that moment.
 """
 
+import contextlib
+import io
 import json
+import os
 import sys
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -15,13 +24,22 @@ import django
 django.setup()
 
 from django.apps import apps  # noqa: E402
-from django.core.management import call_command  # noqa: E402
+from django.core.management import CommandError, call_command  # noqa: E402
+from django.db import connections  # noqa: E402
 from django.db.models import F  # noqa: E402
+from django.test import Client  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-import tests.services.celery_app  # noqa: E402, F401 - a site imports its app, as Celery's guide says
-from tests.factories import ORDER, make_template, openid  # noqa: E402
-from wechat_notify.models import MessageTemplate, SendLog  # noqa: E402
+from tests.factories import ORDER, make_binding, make_template, make_user, openid  # noqa: E402
+from tests.school.models import Appointment, Order  # noqa: E402
+from tests.services import celery_app  # noqa: E402 - a site imports its app, as Celery's guide says
+from tests.wechat_posts import event, post, receipt  # noqa: E402
+from wechat_notify.models import (  # noqa: E402
+    MessageTemplate,
+    OpenIDBinding,
+    Receipt,
+    SendLog,
+)
 from wechat_notify.services import notify  # noqa: E402
 
 
@@ -42,8 +60,75 @@ def counts() -> Any:
     return {status: n for status, n in SendLog.objects.all().counts().items() if n}
 
 
+def sent() -> Any:
+    """The openid and the msgid of each row that WeChat has accepted."""
+    accepted = SendLog.objects.filter(status=SendLog.Status.SENT)
+    return list(accepted.values_list("openid", "msgid"))
+
+
+def doubtful() -> Any:
+    """How many of those that wait or are being sent may have left."""
+    return SendLog.objects.filter(status__in=SendLog.OPEN, in_doubt_since__isnull=False).count()
+
+
+def callbacks() -> Any:
+    """The answers to a receipt, an unsubscribe and a subscribe event, each of them sent twice.
+
+    And what became of them: the receipts stored, and whether each of two people follows.
+    """
+    gone, back = openid(1), openid(2)
+    make_binding(number=1)
+    make_binding(number=2, subscribed=False)
+    posts = [
+        post(receipt(openid(3), 4711)),
+        post(event(gone, "unsubscribe")),
+        post(event(back, "subscribe")),
+    ]
+    client = Client(raise_request_exception=False)
+    codes = [made.to(client).status_code for one in posts for made in (one, one.again())]
+    follows = dict(OpenIDBinding.objects.order_by("pk").values_list("openid", "subscribed"))
+    return {"codes": codes, "receipts": Receipt.objects.count(), "follows": follows}
+
+
+def age(seconds: str) -> Any:
+    ago = timedelta(seconds=float(seconds))
+    held = SendLog.objects.filter(status=SendLog.Status.SENDING)
+    return held.update(claimed_at=F("claimed_at") - ago, in_doubt_since=F("in_doubt_since") - ago)
+
+
 def early() -> Any:
     return SendLog.objects.filter(sent_at__lt=F("notification__send_at")).count()
+
+
+def doctor() -> Any:
+    said = io.StringIO()
+    with contextlib.suppress(CommandError, SystemExit):
+        call_command("wechat_doctor", stdout=said)
+    return said.getvalue()
+
+
+def tell(count: str) -> Any:
+    for number in range(int(count)):
+        celery_app.tell.delay(number)
+    return "ok"
+
+
+def fork(children: str) -> Any:
+    """Notify a person in each of some children, and one here before each; all end as scripts do.
+
+    They are forked while this process sends. Returns how each of them has ended.
+    """
+    template = MessageTemplate.objects.get()
+    ended = []
+    for number in range(int(children)):
+        notify(openid(2 * number), template, ORDER)
+        connections.close_all()  # each process needs its own, as Django's documentation says
+        child = os.fork()
+        if not child:
+            notify(openid(2 * number + 1), template, ORDER)
+            sys.exit()
+        ended.append(os.waitpid(child, 0)[1])
+    return ended
 
 
 def forget_tasks() -> Any:
@@ -51,11 +136,42 @@ def forget_tasks() -> Any:
     return apps.get_model("django_tasks_database", "DBTaskResult").objects.all().delete()[0]
 
 
+def book(count: str) -> Any:
+    make_template()
+    starts_at = timezone.now() + timedelta(days=1, seconds=-1)
+    person = make_user()
+    rows = (Appointment(person=person, starts_at=starts_at) for _ in range(int(count)))
+    return len(Appointment.objects.bulk_create(rows, batch_size=5_000))
+
+
+def order() -> Any:
+    make_template()
+    return Order.objects.create(buyer=make_user()).pk
+
+
+def pay(pk: str, moment: str) -> Any:
+    mine = Order.objects.get(pk=pk)
+    time.sleep(max(0.0, float(moment) - time.time()))
+    mine.status = "paid"
+    mine.save()
+    return mine.pk
+
+
 COMMANDS = {
     "migrate": migrate,
     "notify": send,
     "counts": counts,
+    "sent": sent,
+    "doubtful": doubtful,
+    "callbacks": callbacks,
+    "doctor": doctor,
+    "tell": tell,
+    "fork": fork,
     "early": early,
+    "age": age,
+    "book": book,
+    "order": order,
+    "pay": pay,
     "forget_tasks": forget_tasks,
 }
 

@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import ORDER, make_binding, make_bindings, make_template, make_user, openid
-from wechat_notify.delivery import outbox
-from wechat_notify.delivery.outbox import Claimed, Result, claim, record, requeue_abandoned
 from wechat_notify.models import Notification, OpenIDBinding, SendLog
+from wechat_notify.sending.outbox import Claimed, Only, claim, mark_on_wire, requeue_abandoned
+from wechat_notify.sending.recording import Result, record
 from wechat_notify.services import notify
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,15 +25,14 @@ WINDOW = timedelta(minutes=9)
 
 @pytest.fixture(autouse=True)
 def only_workers_send(configure: Callable[..., None]) -> None:
-    configure(DISPATCHER="wechat_notify.delivery.dispatch.WorkerDispatcher")
+    configure(DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher")
 
 
 @pytest.fixture(params=["best", "portable"])
 def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """The statements made for this database, and those for any other."""
     if request.param == "portable":
-        monkeypatch.setattr(outbox, "_updates_returning", lambda connection: False)
-        monkeypatch.setattr(outbox, "_dialect", lambda connection: "")
+        monkeypatch.setattr(type(connections["default"]), "vendor", "a stranger's")
     return str(request.param)
 
 
@@ -41,8 +40,12 @@ def write(count: int = 5) -> Notification:
     return notify([openid(n) for n in range(count)], make_template(), ORDER)
 
 
-def take(limit: int = 100, **options: Any) -> list[Claimed]:
-    return claim("default", limit, now=timezone.now(), **options)
+def take(limit: int = 100, only: Only | None = None, account: str = "default") -> list[Claimed]:
+    """Claim of these rows, or of whatever priority they are."""
+    now, rows = timezone.now(), []
+    for one in [only] if only else [("priority", [value]) for value in Notification.Priority]:
+        rows += claim(account, limit - len(rows), one, now=now, mark=now)
+    return rows
 
 
 def statuses() -> dict[str, int]:
@@ -69,8 +72,8 @@ def test_a_claim_can_be_narrowed_down(way: str) -> None:
     """To one notification, and always to one account."""
     write()
     other = notify([openid(9)], "order_paid", ORDER)
-    assert claim("other", 100, now=timezone.now()) == []
-    assert [row.notification_id for row in take(notification_id=other.pk)] == [other.pk]
+    assert take(account="other") == []
+    assert [row.notification_id for row in take(only=("notification_id", [other.pk]))] == [other.pk]
 
 
 def test_claims_side_by_side_never_share_a_row(way: str) -> None:
@@ -90,7 +93,7 @@ def test_claims_side_by_side_never_share_a_row(way: str) -> None:
         finally:
             connections.close_all()
 
-    if connection.vendor == "sqlite":
+    if "sqlite" in connection.settings_dict["ENGINE"]:
         pytest.skip("SQLite in memory has one connection; two processes share a file elsewhere")
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -152,18 +155,22 @@ def test_results_are_one_statement_a_batch() -> None:
 
 
 def test_rows_of_a_dead_worker_come_back(way: str) -> None:
-    """Inside WeChat's window they wait again, in doubt since their claim; outside: uncertain."""
-    write(3)
+    """What may have left: inside WeChat's window in doubt, outside uncertain. The rest: as new."""
+    write(4)
     now = timezone.now()
-    fresh, ended, old = take()
-    for row, age in ((ended, 70), (old, 3600)):
-        SendLog.objects.filter(pk=row.pk).update(claimed_at=now - timedelta(seconds=age))
-    assert requeue_abandoned("default", now=now, lease=60, window=WINDOW) == 2
+    fresh, ended, old, stayed = take()
+    assert mark_on_wire([fresh, ended, old], now=now) == {fresh.pk, ended.pk, old.pk}
+    for row, age in ((ended, 70), (old, 3600), (stayed, 3600)):
+        moment = now - timedelta(seconds=age)
+        SendLog.objects.filter(pk=row.pk).update(claimed_at=moment)
+        SendLog.objects.filter(pk=row.pk, in_doubt_since=now).update(in_doubt_since=moment)
+    assert requeue_abandoned("default", now=now, due_at=now, lease=60, window=WINDOW) == 3
     found = SendLog.objects.in_bulk()
     assert found[fresh.pk].status == Status.SENDING
     assert found[ended.pk].status == Status.PENDING
     assert found[ended.pk].in_doubt_since == now - timedelta(seconds=70)
     assert found[old.pk].status == Status.UNCERTAIN
+    assert (found[stayed.pk].status, found[stayed.pk].attempts) == (Status.PENDING, 0)
 
 
 def test_a_queryset_of_users_is_written_by_the_database() -> None:

@@ -9,8 +9,8 @@ import pytest
 from tests.services.conftest import Site
 
 pytestmark = pytest.mark.services
-CELERY = "wechat_notify.delivery.dispatch.CeleryDispatcher"
-TASKS = "wechat_notify.delivery.dispatch.TasksDispatcher"
+CELERY = "wechat_notify.dispatchers.celery.CeleryDispatcher"
+TASKS = "wechat_notify.dispatchers.tasks.TasksDispatcher"
 NOBODY = "amqp://guest:guest@127.0.0.1:9//"
 
 

@@ -1,4 +1,4 @@
-"""The contract of a backend: the way out for messages. Written so that a stranger can add one."""
+"""The contract of a backend, which sends the messages of one account."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, NoReturn
@@ -7,13 +7,20 @@ from django.core.checks import CheckMessage
 
 from ..conf import AccountConfig
 from ..exceptions import ConfigurationError, InvalidSettings
-from ..types import Follower, RemoteTemplate, SendResult, TemplateMessage
-from ..wechat.client import FollowerPage, QRCode, Quota
-from ..wechat.oauth import Authorization
+from ..types import (
+    Authorization,
+    Follower,
+    FollowerPage,
+    QRCode,
+    Quota,
+    RemoteTemplate,
+    SendResult,
+    TemplateMessage,
+)
 
 
 class BaseBackend:
-    """One account's way out. Subclass it, define ``send``, and name it in ``BACKEND``.
+    """Sends for one account. Subclass it, define ``send``, and name it in ``BACKEND``.
 
     ::
 
@@ -38,6 +45,15 @@ class BaseBackend:
     left; UNKNOWN if it may have. With an ``errcode`` of WeChat's the delivery policy treats the
     row as ``wechat/errors.py`` says, so a backend that has none leaves it None.
 
+    **Repeats.** ``message.client_msg_id`` is the same for each attempt at one message. Where the
+    other side delivers only one of several messages with the same openid and ``client_msg_id``
+    that come within ten minutes, pass it on and set ``supports_repeats``. Only a backend that
+    says so is called again for a message that may have left. Without it an UNKNOWN message
+    becomes ``uncertain`` at once, and a person decides.
+
+    **Time.** ``send`` must return within both times of ``TIMEOUT`` together, however slowly
+    the other side answers.
+
     **Options.** The account's ``OPTIONS`` are in ``self.options``; one that ``option_names`` does
     not list is refused with the account's alias in the complaint.
 
@@ -48,8 +64,13 @@ class BaseBackend:
 
     option_names: ClassVar[frozenset[str]] = frozenset()
 
+    supports_repeats: ClassVar[bool] = False
+    """A repeat with the same ``client_msg_id`` does no harm: a message that may have left is
+    repeated for nine minutes. Without it such a message becomes ``uncertain`` after one call."""
+    supports_probe: ClassVar[bool] = False
+    """probe"""
     supports_templates: ClassVar[bool] = False
-    """get_templates, add_template, delete_template"""
+    """get_templates, get_subscription_templates, add_template, delete_template"""
     supports_users: ClassVar[bool] = False
     """get_user, get_users, get_followers"""
     supports_qrcodes: ClassVar[bool] = False
@@ -57,7 +78,7 @@ class BaseBackend:
     supports_oauth: ClassVar[bool] = False
     """exchange_code"""
     supports_diagnosis: ClassVar[bool] = False
-    """get_quota, get_request"""
+    """get_quota, get_request, get_blocked_openids, tls_trouble"""
 
     def __init__(self, account: AccountConfig) -> None:
         self.account = account
@@ -84,9 +105,25 @@ class BaseBackend:
     def close(self) -> None:
         """Let go of connections and the like. The backend is not used afterwards."""
 
+    def probe(self) -> SendResult:
+        """Ask the other side for an answer, without a message: does anything get through?
+
+        ACCEPTED or REFUSED with an errcode: it answers. Asked before messages are tried again
+        after a time without any answer.
+        """
+        self._unsupported("be probed without a message")
+
+    def clock_skew(self) -> float | None:
+        """Seconds that the platform's clock is ahead of this machine's; None: not known."""
+        return None
+
     def get_templates(self) -> list[RemoteTemplate]:
         """Every template that the account has."""
         self._unsupported("list templates")
+
+    def get_subscription_templates(self) -> list[RemoteTemplate]:
+        """Every template of subscription notices, whose ids no template message can have."""
+        self._unsupported("list templates of subscription notices")
 
     def add_template(self, short_id: str, keywords: Iterable[str] = ()) -> str:
         """Add a template of the platform's library to the account; its template id comes back."""
@@ -123,6 +160,14 @@ class BaseBackend:
     def get_request(self, rid: str) -> dict[str, Any]:
         """What the platform recorded of one request, by the rid of a refusal."""
         self._unsupported("look up requests")
+
+    def get_blocked_openids(self, template_id: str) -> set[str]:
+        """Whose messages of this template the platform's review has blocked."""
+        self._unsupported("tell which messages were blocked")
+
+    def tls_trouble(self) -> str | None:
+        """Why no secure connection can be made; "" if it can, None if none is used."""
+        return None
 
     def _unsupported(self, what: str) -> NoReturn:
         raise ConfigurationError(

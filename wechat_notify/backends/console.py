@@ -1,4 +1,4 @@
-"""The way out to the terminal, for development."""
+"""Sends to the terminal, for development."""
 
 import itertools
 import sys

@@ -1,4 +1,4 @@
-"""The way out to a list, for tests.
+"""Sends to a list, for tests.
 
 from wechat_notify.backends import locmem
 
@@ -61,7 +61,12 @@ def clear() -> None:
 
 
 class LocMemBackend(BaseBackend):
-    """Puts each message into ``outbox``, unless ``results`` has another answer."""
+    """Puts each message into ``outbox``, unless ``results`` has another answer.
+
+    Takes repeats as WeChat does, so that tests see what happens after a lost answer.
+    """
+
+    supports_repeats = True
 
     def send(self, message: TemplateMessage) -> SendResult:
         result = results.take(message.openid)

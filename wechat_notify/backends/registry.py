@@ -8,27 +8,22 @@ from django.utils.module_loading import import_string
 
 from ..conf import AccountConfig, settings
 from ..exceptions import ConfigurationError
-from ..wechat.forks import renew_after_fork
+from ..wechat.forks import PerProcess
 from .base import BaseBackend
 
 Fingerprint: TypeAlias = tuple[object, ...]
 
 
 class Registry:
-    """The backends of this process. Thread-safe; a forked child starts with none."""
+    """The backends of one process. Thread-safe."""
 
     def __init__(self) -> None:
-        self.renew()
-        renew_after_fork(self)
-
-    def renew(self) -> None:
-        """Forget every backend without closing it: in a forked child they are the parent's."""
         self._lock = threading.Lock()
         self._backends: dict[str, tuple[Fingerprint, BaseBackend]] = {}
 
     def get(self, alias: str) -> BaseBackend:
         account = settings.account(alias)
-        fingerprint = (account, settings.TIMEOUT, settings.CONCURRENCY, settings.CACHE)
+        fingerprint = (account, settings.CACHE)
         with self._lock:
             known = self._backends.get(alias)
             if known and known[0] == fingerprint:
@@ -76,7 +71,7 @@ def _usable(backend: BaseBackend) -> BaseBackend:
     return backend
 
 
-_registry = Registry()
+_registry = PerProcess(Registry)
 
 
 def get_backend(alias: str) -> BaseBackend:
@@ -85,9 +80,9 @@ def get_backend(alias: str) -> BaseBackend:
     Raises ``AccountNotConfigured`` for an unknown alias, and ``ConfigurationError``, naming the
     alias, where the backend cannot be made or its own check finds an error.
     """
-    return _registry.get(alias)
+    return _registry.get().get(alias)
 
 
 def close_all() -> None:
     """Close every backend of this process; the next ``get_backend`` makes new ones."""
-    _registry.close_all()
+    _registry.get().close_all()

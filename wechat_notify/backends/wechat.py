@@ -1,4 +1,4 @@
-"""The way out to WeChat itself."""
+"""Sends over WeChat itself."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,9 +13,19 @@ from django.utils.connection import ConnectionProxy
 
 from ..conf import AccountConfig, settings
 from ..exceptions import InvalidSettings
-from ..types import Follower, RemoteTemplate, SendResult, TemplateMessage
+from ..types import (
+    Authorization,
+    Follower,
+    FollowerPage,
+    QRCode,
+    Quota,
+    RemoteTemplate,
+    SendResult,
+    TemplateMessage,
+)
 from ..wechat import oauth
-from ..wechat.client import FollowerPage, QRCode, Quota, WeChatClient
+from ..wechat.client import WeChatClient
+from ..wechat.transport import Transport
 from .base import BaseBackend
 
 
@@ -27,6 +37,8 @@ class WeChatBackend(BaseBackend):
     """
 
     option_names = frozenset({"ca_bundle"})
+    supports_repeats = True  # docs/wechat-api.md, 2.1: client_msg_id
+    supports_probe = True
     supports_templates = True
     supports_users = True
     supports_qrcodes = True
@@ -39,18 +51,21 @@ class WeChatBackend(BaseBackend):
         # because not every cache may be shared by threads.
         cache: Any = ConnectionProxy(caches, settings.CACHE)
         try:
-            self.client = WeChatClient(
-                app_id=account.app_id,
-                app_secret=account.app_secret,
-                api_base=account.api_base,
-                token_mode=account.token_mode,
-                cache=cache,
-                timeout=settings.TIMEOUT,
-                pool_size=settings.CONCURRENCY,
+            transport = Transport(
+                account.api_base,
+                timeout=account.timeout,
+                pool_size=account.concurrency,
                 **self.options,
             )
         except InvalidSettings as error:
             raise InvalidSettings(f'WECHAT_NOTIFY account "{account.alias}": {error}') from error
+        self.client = WeChatClient(
+            transport,
+            app_id=account.app_id,
+            app_secret=account.app_secret,
+            token_mode=account.token_mode,
+            cache=cache,
+        )
 
     def send(self, message: TemplateMessage) -> SendResult:
         return self.client.send_template(message)
@@ -61,8 +76,17 @@ class WeChatBackend(BaseBackend):
     def check(self) -> list[CheckMessage]:
         return [*_check_credentials(self.account), *_check_cache(self.account)]
 
+    def probe(self) -> SendResult:
+        return self.client.probe()
+
+    def clock_skew(self) -> float | None:
+        return self.client.transport.clock_skew()
+
     def get_templates(self) -> list[RemoteTemplate]:
         return self.client.get_templates()
+
+    def get_subscription_templates(self) -> list[RemoteTemplate]:
+        return self.client.get_subscription_templates()
 
     def add_template(self, short_id: str, keywords: Iterable[str] = ()) -> str:
         return self.client.add_template(short_id, keywords)
@@ -82,7 +106,7 @@ class WeChatBackend(BaseBackend):
     def create_qrcode(self, scene: str, expire_seconds: int) -> QRCode:
         return self.client.create_qrcode(scene, expire_seconds)
 
-    def exchange_code(self, code: str) -> oauth.Authorization:
+    def exchange_code(self, code: str) -> Authorization:
         return oauth.exchange_code(
             self.client.transport,
             app_id=self.account.app_id,
@@ -96,15 +120,32 @@ class WeChatBackend(BaseBackend):
     def get_request(self, rid: str) -> dict[str, Any]:
         return self.client.get_request(rid)
 
+    def get_blocked_openids(self, template_id: str) -> set[str]:
+        return self.client.get_blocked_openids(template_id)
+
+    def tls_trouble(self) -> str | None:
+        return self.client.transport.tls_trouble()
+
 
 def _check_credentials(account: AccountConfig) -> list[CheckMessage]:
     where = f'WECHAT_NOTIFY account "{account.alias}"'
-    hint = "Both are shown at mp.weixin.qq.com."
+    hint = (
+        "Both are shown at developers.weixin.qq.com/platform, 基础信息 (before: mp.weixin.qq.com)."
+    )
     found: list[CheckMessage] = []
     if not account.app_id:
         found.append(Error(f"{where}: APP_ID is missing.", hint=hint, id="wechat_notify.E010"))
     if not account.app_secret:
         found.append(Error(f"{where}: APP_SECRET is missing.", hint=hint, id="wechat_notify.E011"))
+    for name, value in (("APP_ID", account.app_id), ("APP_SECRET", account.app_secret)):
+        if "".join(value.split()) != value:
+            found.append(
+                CheckWarning(
+                    f"{where}: {name} has a blank or a line end in it, so WeChat will refuse it.",
+                    hint="It may come from a file or an environment variable with a last line end.",
+                    id="wechat_notify.W013",
+                )
+            )
     return found
 
 

@@ -1,4 +1,4 @@
-"""One attempt to bind: begun by a browser, answered once, by whoever has its token.
+"""One attempt to bind: begun in a browser, and answered once, with the token it was given.
 
 request = begin(visitor, source=Source.OAUTH, token=state)
 ...
@@ -13,21 +13,24 @@ from typing import Any
 
 from django.utils import timezone
 
+from ..exceptions import TooManyAttempts
 from ..models import BindingRequest, BindingRequestQuerySet
 
 State = BindingRequest.State
 
 LIFETIME = timedelta(minutes=10)
-# Long enough after its end for a page that is still open to say what became of it.
+# A page that is still open can ask for the result this long after the end.
 KEPT = timedelta(days=1)
+# What one user may begin within LIFETIME, on one account and in one of the two ways.
+MOST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who wants to bind: a signed-in user, at one browser, on one account.
+    """Who wants to bind: a signed-in user, in one browser, on one account.
 
-    ``browser`` is a secret that only this browser's session knows. A request that another session
-    or another user began is not theirs to see or to answer.
+    ``browser`` is a secret that only this browser's session knows. Nobody can see or answer a
+    request that was begun by another user or in another session.
     """
 
     user: Any
@@ -41,12 +44,19 @@ def digest(secret: str) -> str:
 
 
 def begin(visitor: Visitor, *, source: str, token: str, **details: Any) -> BindingRequest:
-    """Write down a new request, open for ten minutes. ``details`` are fields of its row."""
+    """Write down a new request, open for ten minutes. ``details`` are fields of its row.
+
+    Raises ``TooManyAttempts``.
+    """
     now = timezone.now()
-    BindingRequest.objects.filter(expires_at__lt=now - KEPT).delete()
-    return BindingRequest.objects.create(
+    requests = BindingRequest.objects
+    requests.filter(expires_at__lt=now - KEPT).delete()
+    mine = requests.filter(account=visitor.account, user=visitor.user.pk, source=source)
+    if mine.filter(created_at__gt=now - LIFETIME).count() >= MOST:
+        raise TooManyAttempts(f"This user has begun {MOST} times within {LIFETIME}.")
+    return requests.create(
         account=visitor.account,
-        user=visitor.user,
+        user_id=visitor.user.pk,
         browser=digest(visitor.browser),
         source=source,
         token=digest(token),
@@ -59,7 +69,7 @@ def of(visitor: Visitor, source: str) -> BindingRequestQuerySet:
     """The requests that this user began in this browser, whatever became of them."""
     return BindingRequest.objects.filter(
         account=visitor.account,
-        user=visitor.user,
+        user=visitor.user.pk,
         browser=digest(visitor.browser),
         source=source,
     )
@@ -68,7 +78,7 @@ def of(visitor: Visitor, source: str) -> BindingRequestQuerySet:
 def take(
     source: str, token: str, *, account: str, visitor: Visitor | None = None
 ) -> BindingRequest | None:
-    """The open request of this token, and nobody gets it again; None where there is none.
+    """The open request of this token, which is then taken; None where there is none.
 
     With ``visitor``, only one that they began themselves; another's stays as it is.
     """

@@ -13,14 +13,21 @@ from django.utils import timezone
 
 from ..backends.registry import get_backend
 from ..conf import settings
-from ..delivery.following import SOURCE_SYNC, note
-from ..exceptions import BindingConflict, InvalidData, TransportError, WeChatError
+from ..exceptions import (
+    BindingConflict,
+    InvalidData,
+    TooManyAttempts,
+    TransportError,
+    WeChatError,
+)
 from ..models import BindingRequest, OpenIDBinding
-from ..types import Follower
+from ..types import Authorization, Follower
 from ..wechat import oauth
+from ..wechat.openids import as_unionid
 from . import attempts
 from .attempts import Visitor
-from .bindings import bind
+from .bind import bind
+from .following import SOURCE_SYNC, note
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +46,11 @@ class Result(enum.Enum):
     DECLINED = "declined"
     """The person said no."""
     SNAPSHOT = "snapshot"
-    """The person sees a snapshot of the page, behind which there is nobody."""
+    """WeChat shows a snapshot of the page, and gives a made-up openid (docs/wechat-api.md, 6)."""
     AGAIN = "again"
     """WeChat wants another code: send the person to ``location``."""
+    TOO_MANY = "too_many"
+    """The person has started too often, and has to wait for some minutes."""
     FAILED = "failed"
     """WeChat did not tell who it was."""
 
@@ -65,7 +74,8 @@ def start(
 ) -> str:
     """Begin an authorisation; the address of WeChat's page comes back.
 
-    It holds a state that is good once, within ten minutes, for this user in this browser.
+    It holds a state that is good once, within ten minutes, for this user in this browser. Raises
+    ``TooManyAttempts``.
     """
     account = settings.account(visitor.account)
     state = secrets.token_hex(16)
@@ -83,20 +93,24 @@ def start(
 
 
 def complete(visitor: Visitor, *, state: str, code: str, redirect_uri: str) -> Ending:
-    """Bind the person who came back with ``state`` and ``code``; say how it went. Never raises for
-    what people or WeChat do.
+    """Bind the person who came back with ``state`` and ``code``, and say how that ended.
+
+    Raises nothing for what people or WeChat do.
     """
     request = attempts.take(SOURCE, state, account=visitor.account, visitor=visitor)
     if request is None:
         return Ending(Result.STALE)
     result = _answer(visitor, request, code)
-    if result is Result.AGAIN:
+    if result is not Result.AGAIN:
+        return Ending(result, request.next_url)
+    try:
         return Ending(result, location=_restart(visitor, request, redirect_uri))
-    return Ending(result, request.next_url)
+    except TooManyAttempts:
+        return Ending(Result.TOO_MANY, request.next_url)
 
 
 def _answer(visitor: Visitor, request: BindingRequest, code: str) -> Result:
-    # Whoever declines comes back without a code (WECHAT.md 6).
+    # A person who declines comes back without a code (docs/wechat-api.md, 6).
     result = _exchange(visitor, request, code) if code else Result.DECLINED
     ends = {Result.BOUND: State.BOUND, Result.CONFLICT: State.CONFLICT}
     attempts.finish(request, ends.get(result, State.FAILED))
@@ -119,7 +133,7 @@ def _exchange(visitor: Visitor, request: BindingRequest, code: str) -> Result:
     return _bind(visitor, person)
 
 
-def _bind(visitor: Visitor, person: oauth.Authorization) -> Result:
+def _bind(visitor: Visitor, person: Authorization) -> Result:
     asked_at = timezone.now()
     follower = _look_up(visitor.account, person.openid)
     try:
@@ -127,7 +141,7 @@ def _bind(visitor: Visitor, person: oauth.Authorization) -> Result:
             visitor.user,
             person.openid,
             account=visitor.account,
-            unionid=person.unionid or (follower.unionid if follower else ""),
+            unionid=as_unionid(person.unionid or (follower.unionid if follower else "")),
             source=SOURCE,
             subscribed=follower.subscribed if follower else True,
             known_at=asked_at if follower else None,
@@ -150,7 +164,7 @@ def _bind(visitor: Visitor, person: oauth.Authorization) -> Result:
 
 
 def _look_up(account: str, openid: str) -> Follower | None:
-    """Whether the person follows: nobody has to, in order to authorise. None: not known."""
+    """Whether the person follows, which authorising does not require. None: not known."""
     backend = get_backend(account)
     if not backend.supports_users:
         return None

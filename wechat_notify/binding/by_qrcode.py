@@ -1,8 +1,9 @@
 """Binding by a QR code (带参数二维码), for people who sit at a desktop with the phone in hand.
 
     request = show(visitor, next_url="/profile/")     # a code that is good for ten minutes
+    request = on_show(visitor)                        # the same, without asking WeChat for one
     image(request)                                    # PNG
-    on_scan("default", openid, scene, happened_at=…)  # WeChat's callback: somebody scanned one
+    on_scan("default", openid, scene, happened_at=…)  # from WeChat's callback
 
 The scene in the code is signed, stands for one request of one user, and binds once.
 """
@@ -17,11 +18,17 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from ..backends.registry import get_backend
-from ..exceptions import BindingConflict, ConfigurationError, InvalidData
-from ..models import BindingRequest, OpenIDBinding
+from ..exceptions import (
+    BindingConflict,
+    ConfigurationError,
+    InvalidData,
+    TransportError,
+    WeChatError,
+)
+from ..models import BindingRequest, OpenIDBinding, repeats_on_conflict
 from . import attempts
 from .attempts import LIFETIME, Visitor
-from .bindings import bind
+from .bind import bind
 
 try:
     import segno
@@ -35,7 +42,7 @@ SOURCE = OpenIDBinding.Source.QR
 
 # 12 bytes are 16 characters; with the signature a scene has 60 of the 64 that WeChat takes.
 NONCE_BYTES = 12
-# A page that is loaded again shows the same code, as long as there is time left to scan it.
+# Whoever asks again gets the same code, as long as there is this much time left to scan it.
 FRESH = timedelta(minutes=5)
 PIXELS_PER_MODULE = 12
 
@@ -43,14 +50,24 @@ PIXELS_PER_MODULE = 12
 def show(visitor: Visitor, *, next_url: str = "") -> BindingRequest:
     """A request whose code this user can scan now: the one on show already, or a new one.
 
-    Raises ``WeChatError`` or ``TransportError`` where WeChat gives no code, and
-    ``ConfigurationError`` where the backend cannot make any or the extra ``qr`` is missing.
+    Raises ``WeChatError`` or ``TransportError`` where WeChat gives no code, ``TooManyAttempts``
+    where this user has asked for too many, and ``ConfigurationError`` where the backend cannot
+    make any or the extra ``qr`` is missing.
     """
     _require_segno()
-    fresh_until = timezone.now() + LIFETIME - FRESH
-    shown = attempts.of(visitor, SOURCE).open()
-    known = shown.filter(next_url=next_url, expires_at__gt=fresh_until).order_by("-pk").first()
-    return known or _new_code(visitor, next_url)
+    known = on_show(visitor)
+    if known is None or known.expires_at <= timezone.now() + FRESH:
+        return _new_code(visitor, next_url)
+    if known.next_url != next_url:
+        known.next_url = next_url
+        known.save(update_fields=["next_url"])
+    return known
+
+
+def on_show(visitor: Visitor) -> BindingRequest | None:
+    """The newest request of this browser whose code can still be scanned."""
+    shown = attempts.of(visitor, SOURCE).open().exclude(qr_url="")
+    return shown.order_by("-pk").first()
 
 
 def image(request: BindingRequest) -> bytes:
@@ -65,8 +82,9 @@ def image(request: BindingRequest) -> bytes:
     return picture.getvalue()
 
 
+@repeats_on_conflict
 def on_scan(account: str, openid: str, scene: str, *, happened_at: datetime) -> None:
-    """Somebody scanned a code of the account, at ``happened_at`` by WeChat's clock.
+    """Bind the person who scanned a code of the account, at ``happened_at`` by WeChat's clock.
 
     ``scene`` as in the code, without the ``qrscene_`` that ``subscribe`` puts before it. One that
     is not ours, was used before, has expired, or belongs to a user who may no longer sign in,
@@ -88,7 +106,7 @@ def _bind(request: BindingRequest, openid: str, happened_at: datetime) -> str:
     if not request.user.is_active:
         return State.FAILED
     try:
-        # Whoever scans a code follows the account, before or by this.
+        # A person who scans a code follows the account: before it, or by it.
         bind(
             request.user,
             openid,
@@ -108,8 +126,17 @@ def _bind(request: BindingRequest, openid: str, happened_at: datetime) -> str:
 def _new_code(visitor: Visitor, next_url: str) -> BindingRequest:
     nonce = secrets.token_urlsafe(NONCE_BYTES)
     scene = _signer(visitor.account).sign(nonce)
-    code = get_backend(visitor.account).create_qrcode(scene, int(LIFETIME.total_seconds()))
-    return attempts.begin(visitor, source=SOURCE, token=nonce, qr_url=code.url, next_url=next_url)
+    backend = get_backend(visitor.account)
+    # Written first, so that the limit holds for a user who asks many times at once.
+    request = attempts.begin(visitor, source=SOURCE, token=nonce, next_url=next_url)
+    try:
+        code = backend.create_qrcode(scene, int(LIFETIME.total_seconds()))
+    except (WeChatError, TransportError, ConfigurationError):
+        attempts.finish(request, State.FAILED)
+        raise
+    request.qr_url = code.url
+    request.save(update_fields=["qr_url"])
+    return request
 
 
 def _signer(account: str) -> Signer:

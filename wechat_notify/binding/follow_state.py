@@ -1,5 +1,7 @@
 """Who follows the account: what events say, and what WeChat says when it is asked."""
 
+import logging
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,16 +10,20 @@ from django.utils import timezone
 
 from ..backends.base import BaseBackend
 from ..backends.registry import get_backend
-from ..delivery.following import SOURCE_EVENT, SOURCE_SYNC, note
-from ..exceptions import WeChatError
+from ..exceptions import TransportError, WeChatError
 from ..models import OpenIDBinding
 from ..types import Follower
+from .following import SOURCE_EVENT, SOURCE_SEND, SOURCE_SYNC, note
+
+logger = logging.getLogger(__name__)
 
 BATCH = 100
+# One unknown openid makes WeChat refuse the list, and the list is halved until it is found.
+CONFIRMED_AT_ONCE = 20
 INVALID_OPENID = 40003
 
-# CreateTime counts whole seconds. Where somebody leaves and comes back inside one, taking them
-# for a follower is the harmless mistake: the next message finds out.
+# CreateTime counts whole seconds. If a person leaves and comes back within one second, it is safer
+# to believe that they follow: the next message shows whether they do.
 _REST_OF_THE_SECOND = timedelta(seconds=1) - timedelta(microseconds=1)
 
 
@@ -64,7 +70,27 @@ def recheck(bindings: Iterable[OpenIDBinding]) -> RecheckReport:
     return report
 
 
-def _recheck_batch(backend: BaseBackend, account: str, openids: list[str]) -> RecheckReport:
+def confirm(account: str, openids: Sequence[str], *, seconds: float) -> None:
+    """Ask WeChat about people whose openid it refused with a code that may pass.
+
+    A follower keeps getting messages; anybody else is marked as not following. What cannot be
+    asked within ``seconds`` stays as it is: the next refusal asks again.
+    """
+    backend = get_backend(account)
+    if not backend.supports_users:
+        known_at = timezone.now()
+        note(account, openids, subscribed=False, known_at=known_at, source=SOURCE_SEND)
+        return
+    ends = time.monotonic() + seconds
+    try:
+        for start in range(0, len(openids), CONFIRMED_AT_ONCE):
+            if time.monotonic() < ends:
+                _recheck_batch(backend, account, openids[start : start + CONFIRMED_AT_ONCE])
+    except (WeChatError, TransportError) as error:
+        logger.warning("Account %r could not be asked who follows it: %s", account, error)
+
+
+def _recheck_batch(backend: BaseBackend, account: str, openids: Sequence[str]) -> RecheckReport:
     asked_at = timezone.now()
     known, unknown = ask(backend, openids)
     found = {True: [f.openid for f in known if f.subscribed]}
@@ -87,7 +113,7 @@ def _recheck_batch(backend: BaseBackend, account: str, openids: list[str]) -> Re
 def ask(backend: BaseBackend, openids: Sequence[str]) -> tuple[list[Follower], list[str]]:
     """What WeChat says about up to a hundred openids, and those it does not know.
 
-    One unknown openid spoils the answer for all, so the list is halved until it is found.
+    WeChat refuses a list that holds one unknown openid, so the list is halved until it is found.
     """
     if not openids:
         return [], []

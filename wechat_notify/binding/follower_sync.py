@@ -1,11 +1,12 @@
 """Comparing all bindings of an account with WeChat's list of followers, page by page.
 
-First everybody on the list is a follower; then those bindings that were on no page are asked about
-one by one, a hundred at a time, because somebody may have come while the pages were read. An
-interrupted run goes on where it stopped: the place in the list stands in the cache, and what was
-compared carries its date.
+First everybody on the list is a follower. Then WeChat is asked about the bindings that were on no
+page, a hundred at a time, because somebody may have followed while the pages were read. An
+interrupted run goes on where it stopped: the place in the list stands in the cache, and each
+binding has the time at which it was compared.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,11 +18,14 @@ from django.utils import timezone
 
 from ..backends.registry import get_backend
 from ..conf import settings
-from ..delivery.following import SOURCE_SYNC, note
-from ..models import OpenIDBinding
+from ..models import OpenIDBinding, pages_by_key
+from ..wechat.shared_cache import cache_key
 from .follow_state import BATCH, RecheckReport, recheck
+from .following import SOURCE_SYNC, note
 
-# The list is not in an order that anybody vouches for across days.
+logger = logging.getLogger(__name__)
+
+# The order of the list is not documented, so a place in it is not used for longer.
 RESUMABLE_SECONDS = 24 * 3600
 CHUNK = 1_000
 
@@ -33,6 +37,19 @@ class Place:
     started_at: datetime
     next_openid: str | None = ""
     listed: int = 0
+
+    def as_json(self) -> list[Any]:
+        """As a cache can keep it that takes JSON's own types only."""
+        return [self.started_at.isoformat(), self.next_openid, self.listed]
+
+    @classmethod
+    def from_json(cls, kept: Any) -> "Place | None":
+        """What ``as_json`` gave; None if it is anything else."""
+        try:
+            started_at, next_openid, listed = kept
+            return cls(datetime.fromisoformat(started_at), next_openid, listed)
+        except (TypeError, ValueError):
+            return None
 
 
 @dataclass
@@ -70,17 +87,23 @@ class _Run:
         self._account = account
         self._backend = get_backend(account)
         self._cache = caches[settings.CACHE]
-        self._key = f"wechat_notify:followers:{account}"
+        self._key = cache_key("followers", account)
         self._progress = progress
         self._place = Place(timezone.now())
-        place = None if restart else self._cache.get(self._key)
-        if isinstance(place, Place):
+        place = None if restart else Place.from_json(self._cache.get(self._key))
+        if place is not None:
             self._place = place
         self._report = SyncReport(listed=self._place.listed, resumed=place is not None)
 
     def carry_out(self) -> SyncReport:
-        while self._place.next_openid is not None:
-            self._page(self._place.next_openid)
+        read: set[str] = set()
+        while (next_openid := self._place.next_openid) is not None:
+            if next_openid in read:
+                # Whoever is missing from the list is asked about below.
+                logger.warning("WeChat's list of followers repeats a page: taken for its end.")
+                break
+            read.add(next_openid)
+            self._page(next_openid)
         for batch in self._unlisted():
             self._report.changes.add(recheck(batch))
             self._tell()
@@ -102,7 +125,7 @@ class _Run:
         self._report.followers = page.total
         self._report.listed += len(page.openids)
         self._place = Place(self._place.started_at, page.next_openid or None, self._report.listed)
-        self._cache.set(self._key, self._place, RESUMABLE_SECONDS)
+        self._cache.set(self._key, self._place.as_json(), RESUMABLE_SECONDS)
         self._tell()
 
     def _unlisted(self) -> Iterator[list[OpenIDBinding]]:
@@ -110,14 +133,7 @@ class _Run:
         old = Q(follow_changed_at__isnull=True)
         old |= Q(follow_changed_at__lt=self._place.started_at)
         rest = OpenIDBinding.objects.filter(old, account=self._account, subscribed=True)
-        last: Any = None
-        while True:
-            after = rest if last is None else rest.filter(pk__gt=last)
-            batch = list(after.order_by("pk")[:BATCH])
-            if not batch:
-                return
-            last = batch[-1].pk
-            yield batch
+        return pages_by_key(rest, BATCH)
 
     def _tell(self) -> None:
         if self._progress is not None:

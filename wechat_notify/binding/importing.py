@@ -1,7 +1,7 @@
 """Making bindings of the openids that another package has collected."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -10,16 +10,16 @@ from django.contrib.auth import get_user_model
 
 from ..backends.base import BaseBackend
 from ..backends.registry import get_backend
-from ..delivery.recipients import is_openid
 from ..exceptions import BindingConflict, ConfigurationError
 from ..models import OpenIDBinding
 from ..types import Follower
 from ..wechat.masking import mask_openid
-from .bindings import bind
+from ..wechat.openids import is_openid
+from .bind import bind
 from .follow_state import BATCH, ask
 from .sources import Found
 
-# So many openids in a row that WeChat does not know are no accident.
+# After so many openids that WeChat does not know, and none that it knows, the import stops.
 HOPELESS = 100
 
 
@@ -93,7 +93,7 @@ def _import_batch(
 
 
 def _not_bound_yet(rows: list[Found], account: str, report: ImportReport) -> dict[str, Found]:
-    """Those of nobody, by openid. One that comes twice is its first user's."""
+    """The rows whose openid is not bound yet, by openid. A repeated one goes to its first user."""
     openids = [row.openid for row in rows]
     bindings = OpenIDBinding.objects.filter(account=account, openid__in=openids)
     owners = dict(bindings.values_list("openid", "user_id"))
@@ -117,15 +117,17 @@ def _followers(
         return {openid: Follower(openid, subscribed=True) for openid in openids}
     known, unknown = ask(backend, openids)
     report.counts["foreign"] += len(unknown)
-    _stop_if_hopeless(report, unknown, backend)
+    _stop_if_hopeless(report, known, backend)
     return {follower.openid: follower for follower in known}
 
 
-def _stop_if_hopeless(report: ImportReport, unknown: Sequence[str], backend: BaseBackend) -> None:
-    good = report.counts["new"] + report.counts["known"]
-    if len(unknown) >= HOPELESS and not good:
+def _stop_if_hopeless(report: ImportReport, known: list[Follower], backend: BaseBackend) -> None:
+    """Stop when all that was asked was in vain; ``known``: this batch's, not counted yet."""
+    good = report.counts["new"] + report.counts["known"] + len(known)
+    foreign = report.counts["foreign"]
+    if foreign >= HOPELESS and not good:
         raise ConfigurationError(
-            f"WeChat knows none of the first {len(unknown)} openids as people of account "
+            f"WeChat knows none of the first {foreign} openids as people of account "
             f'"{backend.account.alias}": they belong to another app id, such as that of a website '
             f"login. Nothing was bound."
         )
@@ -142,8 +144,11 @@ def _bind(user: Any, row: Found, account: str, follower: Follower, report: Impor
             subscribed=follower.subscribed,
         )
     except BindingConflict:
-        owner = OpenIDBinding.objects.get(account=account, openid=row.openid).user_id
-        _conflict(report, row, owner)
+        owned = OpenIDBinding.objects.filter(account=account, openid=row.openid).first()
+        if owned is None:  # its owner has unbound it since
+            _bind(user, row, account, follower, report)
+        else:
+            _conflict(report, row, owned.user_id)
     else:
         report.counts["new"] += 1
 

@@ -9,6 +9,8 @@ wechat-django   its WeChatUser, through the model by which the site links it to 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from django.apps import apps
@@ -17,6 +19,8 @@ from django.db.models import Model, QuerySet
 
 from ..conf import settings
 from ..exceptions import ConfigurationError
+from ..models import pages_by_key
+from ..wechat.openids import as_unionid
 
 CHUNK = 1_000
 
@@ -59,11 +63,11 @@ def _from_social_auth(model: type[Model], account: str, link: str) -> Iterator[F
 
 def _from_social_rows(rows: QuerySet[Any]) -> Iterator[Found]:
     """``uid`` is the openid, unless the site made it the unionid; then extra_data has both."""
-    values = rows.order_by("pk").values_list("user_id", "uid", "extra_data")
-    for user_id, uid, extra in values.iterator(chunk_size=CHUNK):
+    values = rows.values_list("pk", "user_id", "uid", "extra_data")
+    for _pk, user_id, uid, extra in _each(values):
         details = extra if isinstance(extra, dict) else {}
         openid = str(details.get("openid") or uid)
-        yield Found(user_id, openid, str(details.get("unionid") or ""))
+        yield Found(user_id, openid, as_unionid(details.get("unionid")))
 
 
 def _from_wechat_django(model: type[Model], account: str, link: str) -> Iterator[Found]:
@@ -76,9 +80,14 @@ def _from_wechat_django(model: type[Model], account: str, link: str) -> Iterator
         **{f"{to_wechat}__app__appid": settings.account(account).app_id}
     )
     names = (to_user, f"{to_wechat}__openid", f"{to_wechat}__unionid")
-    for user_id, openid, unionid in rows.order_by("pk").values_list(*names).iterator(CHUNK):
+    for _pk, user_id, openid, unionid in _each(rows.values_list("pk", *names)):
         if user_id is not None:
-            yield Found(user_id, openid, unionid or "")
+            yield Found(user_id, openid, as_unionid(unionid))
+
+
+def _each(values: QuerySet[Any]) -> Iterator[Any]:
+    """Tuples that begin with the primary key, read in pages."""
+    return chain.from_iterable(pages_by_key(values, CHUNK, key=itemgetter(0)))
 
 
 def _link(model: type[Model], name: str) -> tuple[type[Model], str, str]:

@@ -1,1 +1,1 @@
-"""What WeChat tells the account, once it is known to be WeChat."""
+"""What is done with a callback after its signature was verified."""

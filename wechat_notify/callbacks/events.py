@@ -1,48 +1,50 @@
-"""What WeChat tells the account, and what is done about it."""
+"""What each message and event from WeChat changes."""
 
 import logging
 
-from django.db import OperationalError
-
 from ..binding import follow_state
 from ..binding.by_qrcode import on_scan
-from ..delivery import receipts
+from ..models import DATABASE_TROUBLE
+from ..receipts.soon import settle_soon
+from ..receipts.store import store
 from ..signals import callback_received
 from ..wechat.incoming import Event, Message
 
 logger = logging.getLogger(__name__)
 
+UNSUBSCRIBE = "unsubscribe"
+# Subscription notices reach people who do not follow, too (docs/wechat-api.md, 8).
+SUBSCRIPTION_NOTICE = "subscribe_msg_"
 
-def handle(account: str, message: Message) -> None:
-    """Deal with one message or event. What it does a second time changes nothing.
 
-    A receipt is stored, and joined to its row here and now if that is cheap. A scanned binding
-    code binds, news about following is written down. All but receipts are handed to the site's
-    receivers of ``callback_received``.
+def keep(account: str, message: Message) -> None:
+    """Write down what must not be lost. A repeat changes nothing, so it needs no guard.
+
+    A receipt is stored, and joined to its row now if that is cheap. A scanned binding code binds.
+    Anything that a person does says whether they follow.
     """
-    if isinstance(message, Event):
-        if message.is_receipt:
-            _receipt(account, message)
-            return
-        if message.scene:
-            on_scan(account, message.from_openid, message.scene, happened_at=message.created_at)
-        _following(account, message)
+    event = message if isinstance(message, Event) else None
+    if event is not None and event.is_receipt:
+        _receipt(account, event)
+        return
+    openid, happened_at = message.from_openid, message.created_at
+    if event is not None and event.scene:
+        on_scan(account, openid, event.scene, happened_at=happened_at)
+    if event is not None and event.event == UNSUBSCRIBE:
+        follow_state.unsubscribed(account, openid, happened_at=happened_at)
+    elif event is None or not event.event.startswith(SUBSCRIPTION_NOTICE):
+        follow_state.subscribed(account, openid, happened_at=happened_at)
+
+
+def tell(account: str, message: Message) -> None:
+    """Hand a message or an event to the site's receivers of ``callback_received``."""
     callback_received.send_robust(type(message), account=account, event=message)
 
 
 def _receipt(account: str, event: Event) -> None:
-    receipts.store(account, event)
+    store(account, event)
     try:
-        receipts.settle_in_passing()
-    except OperationalError:
-        # The receipt is safe, and somebody else will join it.
+        settle_soon()
+    except DATABASE_TROUBLE:
+        # The receipt is stored, and a worker or the next receipt joins it.
         logger.warning("Receipts could not be joined to their rows now.", exc_info=True)
-
-
-def _following(account: str, event: Event) -> None:
-    openid, happened_at = event.from_openid, event.created_at
-    if event.event == "unsubscribe":
-        follow_state.unsubscribed(account, openid, happened_at=happened_at)
-    elif event.event in ("subscribe", "scan"):
-        # Only a follower's scan is a SCAN (WECHAT.md 5), so it says the same.
-        follow_state.subscribed(account, openid, happened_at=happened_at)

@@ -1,77 +1,83 @@
-"""Nothing that comes twice to the callback address is done twice.
+"""A repeated callback does nothing twice, and one signature is good for one message.
 
-WeChat sends what is not answered in five seconds again, three times in all (WECHAT.md 5). Whether
-a repeat keeps its timestamp and nonce is not documented, so both ways do no harm: the same message
-is recognised by what it says, and one signature is good for one message.
+WeChat sends what is not answered in five seconds again, three times in all (docs/wechat-api.md, 5).
+Whether a repeat keeps its timestamp and nonce is not documented, so a message is recognised by what
+it says. The marks stand in the cache. Nothing that must not be lost depends on them: where the
+cache fails or has forgotten, a callback counts as new.
 """
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.core.cache import caches
 
 from ..conf import settings
 from ..exceptions import CallbackRefused
-from ..wechat.callbacks import WINDOW, Credentials, Opened
+from ..wechat.callback_request import WINDOW, Credentials
 from ..wechat.incoming import Message
+from ..wechat.shared_cache import cache_key
+
+logger = logging.getLogger(__name__)
 
 # As long as a signature is good, for clocks that are ahead too.
 SIGNATURE_SECONDS = 2 * int(WINDOW.total_seconds())
-# Repeats come within seconds. Whatever comes later is recognised by the rows it has written.
+# Repeats come within seconds.
 MESSAGE_SECONDS = 3_600
 
 
-def claim_signature(account: str, credentials: Credentials, content: bytes) -> bool:
-    """True where this signature is new, False where it has come with the same content before.
+def claim_signature(account: str, credentials: Credentials, content: bytes) -> None:
+    """Tie a signature to the content that it came with.
 
-    Raises ``CallbackRefused`` where it came with another: in plain mode it does not cover the
-    body, and whoever overhears one could put it over a message of their own.
+    Raises ``CallbackRefused`` where it came with another before: in plain mode a signature does
+    not cover the body, and who overhears one could send a message of their own under it. The key
+    is the signature itself, because several timestamps and nonces can have the same one.
     """
-    cache = caches[settings.CACHE]
-    key = _signature_key(account, credentials)
     digest = hashlib.sha256(content).hexdigest()
-    if cache.add(key, digest, SIGNATURE_SECONDS):
-        return True
-    before = cache.get(key)
+    before = _put(_key("signature", account, credentials.signature), digest, SIGNATURE_SECONDS)
     if before not in (None, digest):
         raise CallbackRefused("This signature came before, with another message.")
-    return before is None
 
 
 @contextmanager
-def once(
-    account: str, credentials: Credentials, opened: Opened, message: Message
-) -> Iterator[bool]:
-    """True where this message is new, False where it has been dealt with.
+def once(account: str, message: Message) -> Iterator[bool]:
+    """True where this message is new, False where it has been handed on before.
 
-    Whoever fails inside leaves no mark, so that WeChat's next try is new again. Raises
-    ``CallbackRefused`` as ``claim_signature`` does.
-
-    No more marks than are needed, for in a storm of receipts they push other things out of a
-    small cache: a signature covers an encrypted message, and a receipt is one row for ever.
+    An exception inside removes the mark, so that WeChat's next try is new again.
     """
-    marks = []
-    is_new = True
-    if not opened.encrypted:
-        is_new = claim_signature(account, credentials, opened.xml)
-        marks.append(_signature_key(account, credentials))
-    if is_new and not message.is_receipt:
-        mark = _key("message", account, *message.identity)
-        is_new = caches[settings.CACHE].add(mark, True, MESSAGE_SECONDS)
-        marks.append(mark)
+    mark = _key("message", account, *message.identity)
+    is_new = _put(mark, True, MESSAGE_SECONDS) is None
     try:
         yield is_new
     except BaseException:
-        caches[settings.CACHE].delete_many(marks)
+        _remove(mark)
         raise
 
 
-def _signature_key(account: str, credentials: Credentials) -> str:
-    return _key("signature", account, credentials.timestamp, credentials.nonce)
+def _put(key: str, value: Any, seconds: int) -> Any:
+    """Put ``value`` there unless something is there already, which is then returned.
+
+    None: it is new, or the cache does not work. A cache that swallows its errors adds nothing and
+    has nothing.
+    """
+    cache = caches[settings.CACHE]
+    try:
+        return None if cache.add(key, value, seconds) else cache.get(key)
+    except Exception:
+        logger.warning("The cache does not work: a repeated callback counts as new.", exc_info=True)
+        return None
+
+
+def _remove(key: str) -> None:
+    try:
+        caches[settings.CACHE].delete(key)
+    except Exception:
+        logger.warning("The cache does not work.", exc_info=True)
 
 
 def _key(kind: str, *parts: str) -> str:
-    """Hashed: a nonce can hold anything, and an openid must not stand in a cache."""
+    """Hashed, because an openid must not stand in a cache."""
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()
-    return f"wechat_notify:callback:{kind}:{digest}"
+    return cache_key("callback", kind, digest)

@@ -1,10 +1,11 @@
-"""What a delivery has done so far: a bar on a terminal, now and then a line elsewhere."""
+"""How far a long command has come: a bar on a terminal, now and then a line elsewhere."""
 
+import math
 import time
 
 from django.core.management.base import OutputWrapper
 
-from ..delivery.engine import Report
+from ..sending.report import Report
 
 BAR_WIDTH = 24
 REDRAW_SECONDS = 0.1
@@ -26,49 +27,80 @@ def in_words(report: Report) -> str:
     return ", ".join(f"{report.counts[status]} {WORDS[status]}" for status in told)
 
 
+class Bar:
+    """Call it with what is done, of how much (0: not known), in which words.
+
+    A terminal's line is drawn again every ``redraw_seconds``, and leaving the ``with`` wipes it
+    off. Anything else gets a plain line every ``line_seconds``; by default none.
+    """
+
+    def __init__(
+        self,
+        stream: OutputWrapper,
+        *,
+        redraw_seconds: float = REDRAW_SECONDS,
+        line_seconds: float = math.inf,
+    ) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._seconds = redraw_seconds if self._terminal else line_seconds
+        self._written_at = -math.inf if self._terminal else time.monotonic()
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        now = time.monotonic()
+        if now - self._written_at < self._seconds:
+            return
+        self._written_at = now
+        self._write(f"{self._share(done, total)}{text}")
+
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._terminal:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        if self._terminal:
+            self._stream.write(f"\r{text}{CLEAR_TO_END}", ending="")
+        else:
+            self._stream.write(text)
+        self._stream.flush()
+
+    def _share(self, done: int, total: int) -> str:
+        if not total:
+            return ""
+        share = min(1.0, done / total)
+        full = int(BAR_WIDTH * share)
+        bar = f"[{'#' * full}{'.' * (BAR_WIDTH - full)}] " if self._terminal else ""
+        return f"{bar}{share:4.0%} "
+
+
 class ProgressLine:
-    """Call it with reports as they come; leaving its ``with`` wipes the bar off the terminal.
+    """The progress of a delivery: call it with its reports, inside its ``with``.
 
     ``total`` is how many messages there are to handle, 0 where nobody knows.
     """
 
-    def __init__(self, stream: OutputWrapper, *, total: int = 0) -> None:
-        self._stream = stream
+    def __init__(
+        self,
+        stream: OutputWrapper,
+        *,
+        total: int = 0,
+        redraw_seconds: float = REDRAW_SECONDS,
+        line_seconds: float = LINE_SECONDS,
+    ) -> None:
+        self._bar = Bar(stream, redraw_seconds=redraw_seconds, line_seconds=line_seconds)
         self._total = total
-        self._terminal = stream.isatty()
-        self._begun = self._drawn_at = time.monotonic()
-        self._drawn = False
+        self._begun = time.monotonic()
 
     def __call__(self, report: Report) -> None:
-        now = time.monotonic()
-        if now - self._drawn_at < (REDRAW_SECONDS if self._terminal else LINE_SECONDS):
-            return
-        self._drawn_at = now
-        text = f"{self._bar(report.handled)}{in_words(report)}, {self._speed(report, now)}"
-        if self._terminal:
-            self._stream.write(f"\r{text}{CLEAR_TO_END}", ending="")
-            self._drawn = True
-        else:
-            self._stream.write(text)
-        self._stream.flush()
+        seconds = time.monotonic() - self._begun
+        speed = f"{report.handled / seconds:.0f}/s" if seconds > 0 else ""
+        self._bar(report.handled, self._total, f"{in_words(report)}, {speed}")
 
     def __enter__(self) -> "ProgressLine":
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._drawn:
-            self._stream.write(f"\r{CLEAR_TO_END}", ending="")
-            self._stream.flush()
-
-    def _bar(self, handled: int) -> str:
-        if not self._total:
-            return ""
-        share = min(1.0, handled / self._total)
-        if not self._terminal:
-            return f"{share:4.0%} "
-        full = int(BAR_WIDTH * share)
-        return f"[{'#' * full}{'.' * (BAR_WIDTH - full)}] {share:4.0%} "
-
-    def _speed(self, report: Report, now: float) -> str:
-        seconds = now - self._begun
-        return f"{report.handled / seconds:.0f}/s" if seconds > 0 else ""
+        self._bar.__exit__(*error)

@@ -1,29 +1,47 @@
 """The rows: who has which openid, which templates there are, what was asked, what happened.
 
 Models know no network. What one row means stands in its docstring; the order in which rows are
-written is the business of ``services`` and ``delivery``. One module below imports another only
-where a row points to the other's, and ``exact`` for a kind of column of our own.
+written is decided in ``services``, ``writing``, ``sending`` and ``receipts``. One module below
+imports another only where a row points to the other's, and ``exact`` for a kind of column of our
+own.
 """
 
-from .bindings import (
-    OPENID_LENGTH,
+from .database import (
+    DATABASE_TROUBLE,
+    close_old_connections,
+    database,
+    read_past_snapshot,
+    repeats_on_conflict,
+)
+from .menu_entries import ComposePage, DashboardPage
+from .message_template import REVISED, MessageTemplate, MessageTemplateQuerySet
+from .notification import Notification
+from .notification_title import TITLE_LENGTH, as_title, folded, title_of
+from .openid_binding import (
     BindingChange,
     BindingRequest,
     BindingRequestQuerySet,
     OpenIDBinding,
     OpenIDBindingQuerySet,
 )
-from .notifications import Notification
-from .receipts import Receipt
-from .recipients import RecipientFilter
-from .sendlog import SendLog, SendLogQuerySet
-from .templates import MessageTemplate, MessageTemplateQuerySet
+from .reading import pages_by_key
+from .receipt import Receipt
+from .recipient_filter import RecipientFilter
+from .sendlog import ERRMSG_LENGTH, RID_LENGTH, SendLog, SendLogQuerySet
+from .template_revision import TemplateRevision
+from .trigger_failure import TriggerFailure, last_of_each
 
 __all__ = [
-    "OPENID_LENGTH",
+    "DATABASE_TROUBLE",
+    "ERRMSG_LENGTH",
+    "REVISED",
+    "RID_LENGTH",
+    "TITLE_LENGTH",
     "BindingChange",
     "BindingRequest",
     "BindingRequestQuerySet",
+    "ComposePage",
+    "DashboardPage",
     "MessageTemplate",
     "MessageTemplateQuerySet",
     "Notification",
@@ -33,4 +51,15 @@ __all__ = [
     "RecipientFilter",
     "SendLog",
     "SendLogQuerySet",
+    "TemplateRevision",
+    "TriggerFailure",
+    "as_title",
+    "close_old_connections",
+    "database",
+    "folded",
+    "last_of_each",
+    "pages_by_key",
+    "read_past_snapshot",
+    "repeats_on_conflict",
+    "title_of",
 ]

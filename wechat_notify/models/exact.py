@@ -1,4 +1,4 @@
-"""Text that WeChat or a caller's code made up, where a capital is another letter."""
+"""A column for text that is compared exactly: openids, keys, template IDs."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class ExactCharField(models.CharField):  # type: ignore[type-arg]
-    """A ``CharField`` that is equal only to the very same text, on every database.
+    """A ``CharField`` that compares every character exactly, on every database.
 
-    MariaDB and MySQL by default compare without regard to case, accents and trailing blanks.
-    Two openids that differ in one letter's case are two people, though, and so are two keys.
+    By default MariaDB and MySQL ignore case, accents and trailing blanks. But two openids that
+    differ in the case of one letter are two people.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
-        """With the server's binary collation where there is need of one."""
+        """Add a binary collation on MariaDB and MySQL."""
         parameters = super().db_parameters(connection)
         if connection.vendor == "mysql":
             return {**parameters, "collation": _binary_collation(connection)}
@@ -22,8 +22,8 @@ class ExactCharField(models.CharField):  # type: ignore[type-arg]
 
 
 def _binary_collation(connection: Any) -> str:
-    # The two servers have different names for the one that heeds trailing blanks.
+    # The two servers have different names for the one that also compares trailing blanks.
     if connection.mysql_is_mariadb:
         return "utf8mb4_nopad_bin"
-    # MySQL before 8.0.17 has none, only the one that does not.
+    # MySQL before 8.0.17 has only one that ignores them.
     return "utf8mb4_0900_bin" if connection.mysql_version >= (8, 0, 17) else "utf8mb4_bin"

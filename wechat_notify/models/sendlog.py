@@ -8,12 +8,20 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..names import name_of
 from ..wechat import fields as template_fields
+from ..wechat import naming
 from ..wechat.errors import describe
 from ..wechat.masking import mask_openid
-from .bindings import ALIAS_LENGTH, OPENID_LENGTH, OpenIDBinding
+from ..wechat.openids import OPENID_LENGTH
 from .exact import ExactCharField
-from .notifications import Notification
+from .notification import Notification
+from .openid_binding import ALIAS_LENGTH, OpenIDBinding
+from .reading import WrittenManager
+from .template_revision import TemplateRevision
+
+ERRMSG_LENGTH = 500
+RID_LENGTH = 64
 
 
 class SendLogQuerySet(models.QuerySet["SendLog"]):
@@ -23,7 +31,7 @@ class SendLogQuerySet(models.QuerySet["SendLog"]):
         return {status: found.get(status, 0) for status in SendLog.Status.values}
 
     def final(self) -> "SendLogQuerySet":
-        """Rows that nothing will be sent for any more."""
+        """Rows that will not be sent any more."""
         return self.exclude(status__in=SendLog.OPEN)
 
     def waiting(self) -> "SendLogQuerySet":
@@ -33,8 +41,8 @@ class SendLogQuerySet(models.QuerySet["SendLog"]):
 class SendLog(models.Model):
     """One message to one recipient: the send log and the outbox in one.
 
-    Narrow on purpose: what all recipients share stands on the notification, ``data`` here holds
-    only what differs for this one, laid over the notification's.
+    What all recipients share is stored on the notification only. ``data`` holds the fields that
+    differ for this recipient; they replace those of the notification.
     """
 
     class Status(models.TextChoices):
@@ -66,7 +74,7 @@ class SendLog(models.Model):
         related_name="logs",
         db_index=False,
     )
-    # The template's account again, so that one index finds what an account has due.
+    # The template's account, repeated here so that one index finds an account's due rows.
     account = models.CharField(_("account"), max_length=ALIAS_LENGTH)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -86,8 +94,29 @@ class SendLog(models.Model):
     )
     openid = ExactCharField("openid", max_length=OPENID_LENGTH, blank=True, default="")
     data = models.JSONField(_("own data"), null=True, blank=True)
+    # The template as the message left with it, written when its first attempt begins. No constraint
+    # and no index in the database, as in ``Notification``.
+    revision = models.ForeignKey(
+        TemplateRevision,
+        verbose_name=_("revision"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
     status = models.CharField(
         _("status"), max_length=12, choices=Status.choices, default=Status.PENDING
+    )
+    # The notification's, repeated here for the same index. The default is the database's too:
+    # workers of the version before write rows without it.
+    priority = models.SmallIntegerField(
+        _("priority"),
+        choices=Notification.Priority.choices,
+        default=Notification.Priority.NORMAL,
+        db_default=Notification.Priority.NORMAL,
     )
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(
@@ -104,10 +133,14 @@ class SendLog(models.Model):
         help_text=_("The first attempt that may have reached WeChat without our knowing."),
     )
     errcode = models.IntegerField("errcode", null=True, blank=True)
-    errmsg = models.CharField("errmsg", max_length=500, blank=True, default="")
-    rid = models.CharField("rid", max_length=64, blank=True, default="")
+    errmsg = models.CharField("errmsg", max_length=ERRMSG_LENGTH, blank=True, default="")
+    rid = models.CharField("rid", max_length=RID_LENGTH, blank=True, default="")
     msgid = models.BigIntegerField("msgid", null=True, blank=True)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    # When the app was done with the row: it left ``OPEN``, and from then on nothing more happens to
+    # it by itself. What a receipt says later has ``receipt_at``. NULL while it is open, and in rows
+    # that an older version has ended.
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
     receipt_at = models.DateTimeField(_("receipt at"), null=True, blank=True)
     receipt_status = models.CharField(
         _("receipt"),
@@ -125,40 +158,53 @@ class SendLog(models.Model):
         related_name="resends",
     )
 
-    objects = SendLogQuerySet.as_manager()
+    objects = WrittenManager.from_queryset(SendLogQuerySet)()
 
     class Meta:
+        base_manager_name = "objects"
         verbose_name = _("send log")
         verbose_name_plural = _("send log")
         indexes = [
-            # What is due: claims and sweeps. Not partial: MariaDB and MySQL have none.
-            models.Index(fields=["status", "account", "due_at"], name="wechat_notify_log_due"),
-            # Live counts of one notification, and what of it is due in order; serves as its
-            # foreign key's index too.
+            # Due rows, for claims and sweeps. Not partial: MariaDB and MySQL have no such index.
+            # Claims go priority by priority, in the order of due_at. A notification's rows are due
+            # at one time, so with its key at the end the next notification is found at once.
+            models.Index(
+                fields=["status", "account", "priority", "due_at", "notification"],
+                name="wechat_notify_log_due",
+            ),
+            # One notification's counts, its due rows in order, and the foreign key.
             models.Index(
                 fields=["notification", "status", "due_at"], name="wechat_notify_log_counts"
             ),
-            # Receipts find their row by msgid, else by openid.
+            # Receipts are matched by msgid, or else by openid.
             models.Index(fields=["msgid"], name="wechat_notify_log_msgid"),
             models.Index(fields=["openid"], name="wechat_notify_log_openid"),
         ]
         permissions = [("resend_sendlog", "Can resend messages")]
 
     def __str__(self) -> str:
-        who = self.user if self.user_id else mask_openid(self.openid)
+        who = name_of(self.user) if self.user_id else mask_openid(self.openid)
         return f"{who} · {self.get_status_display()}"
 
     @cached_property
     def merged_data(self) -> dict[str, Any]:
-        """The data this recipient gets: the notification's with this row's own laid over it."""
+        """The data that this recipient gets: the notification's, replaced by this row's own."""
         return {**self.notification.data, **(self.data or {})}
 
     @property
+    def is_under_review(self) -> bool:
+        """Whether WeChat took it without a msgid, and nothing more is known.
+
+        Such a message is being reviewed (docs/wechat-api.md, 12.6).
+        """
+        return self.status == self.Status.SENT and self.msgid is None and self.errcode == 0
+
+    @property
     def explanation(self) -> str:
-        """Why it stands as it does, in plain words with the errcode at the end; may be empty."""
+        """The reason for its status, in words and with the errcode at the end; may be empty."""
         if self.errcode:
             info = describe(self.errcode)
-            # "It is tried again by itself" is true only of a message that still waits.
+            # The usual next step, "It is tried again by itself", is true for open rows only.
             instead = self.LAST_STEPS.get(self.Status(self.status)) if info.passes else None
             return info.in_words(instead)
         if self.errcode == 0:
@@ -167,5 +213,13 @@ class SendLog(models.Model):
 
     @property
     def card(self) -> template_fields.Card:
-        """The card as this recipient sees it."""
-        return self.notification.template.render(self.merged_data)
+        """The card as this recipient sees it.
+
+        As it left; while it waits, as it would leave now; if it was never sent, as it was written.
+        """
+        notification = self.notification
+        written = notification.revision
+        now = notification.template if self.status in self.OPEN else written
+        left = self.revision or now or notification.template
+        wire = naming.to_keys(self.merged_data, naming.keys_of(self.merged_data, written, left))
+        return template_fields.card(left.title, left.content, wire)

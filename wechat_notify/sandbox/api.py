@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import accounts, oauth, people, templates
+from . import account_api, oauth_api, template_api, user_api
 from .faults import SEND_PATH
 from .protocol import WECHAT_JSON, Request, Response, json_response
 from .refusals import Refusal
@@ -29,24 +29,27 @@ class Route:
 
 ROUTES = {
     SEND_PATH: Route("POST", send),
-    "/cgi-bin/token": Route("GET", accounts.classic_token, token=False),
-    "/cgi-bin/stable_token": Route("POST", accounts.stable_token, token=False),
-    "/cgi-bin/openapi/quota/get": Route("POST", accounts.quota),
-    "/cgi-bin/openapi/rid/get": Route("POST", accounts.request_by_id),
-    "/cgi-bin/template/get_all_private_template": Route("GET", templates.list_templates),
-    "/cgi-bin/template/api_add_template": Route("POST", templates.add_template),
-    "/cgi-bin/template/del_private_template": Route("POST", templates.delete_template),
-    "/cgi-bin/user/info": Route("GET", people.user_info),
-    "/cgi-bin/user/info/batchget": Route("POST", people.batch_user_info),
-    "/cgi-bin/user/get": Route("GET", people.followers),
-    "/cgi-bin/qrcode/create": Route("POST", people.create_code),
-    "/sns/oauth2/access_token": Route("GET", oauth.exchange_code, token=False),
-    "/sns/userinfo": Route("GET", oauth.profile, token=False),
+    "/cgi-bin/token": Route("GET", account_api.classic_token, token=False),
+    "/cgi-bin/stable_token": Route("POST", account_api.stable_token, token=False),
+    "/cgi-bin/get_api_domain_ip": Route("GET", account_api.api_addresses),
+    "/cgi-bin/openapi/quota/get": Route("POST", account_api.quota),
+    "/cgi-bin/openapi/rid/get": Route("POST", account_api.request_by_id),
+    "/cgi-bin/template/get_all_private_template": Route("GET", template_api.list_templates),
+    "/wxaapi/newtmpl/gettemplate": Route("GET", template_api.list_subscription_templates),
+    "/wxa/sec/queryblocktmplmsg": Route("POST", template_api.blocked_messages),
+    "/cgi-bin/template/api_add_template": Route("POST", template_api.add_template),
+    "/cgi-bin/template/del_private_template": Route("POST", template_api.delete_template),
+    "/cgi-bin/user/info": Route("GET", user_api.user_info),
+    "/cgi-bin/user/info/batchget": Route("POST", user_api.batch_user_info),
+    "/cgi-bin/user/get": Route("GET", user_api.followers),
+    "/cgi-bin/qrcode/create": Route("POST", user_api.create_code),
+    "/sns/oauth2/access_token": Route("GET", oauth_api.exchange_code, token=False),
+    "/sns/userinfo": Route("GET", oauth_api.profile, token=False),
 }
 
 
 def answer(state: State, request: Request) -> Response:
-    """What WeChat says to this request. Business errors are HTTP 200 (WECHAT.md)."""
+    """What WeChat says to this request. Business errors are HTTP 200 (docs/wechat-api.md, 0)."""
     route = ROUTES[request.path]
     try:
         if request.method != route.method:
@@ -78,7 +81,7 @@ def refuse(state: State, request: Request, refusal: Refusal) -> Response:
 
 
 def concerns(request: Request) -> str:
-    """The openid that a request is about; empty where it is about nobody."""
+    """The openid that a request is about; "" where it names none."""
     openid = request.json_object().get("touser") if request.body else request.query.get("openid")
     return openid if isinstance(openid, str) else ""
 

@@ -1,4 +1,4 @@
-"""The authorise page of open.weixin.qq.com (WECHAT.md 6)."""
+"""The authorise page of open.weixin.qq.com (docs/wechat-api.md, 6)."""
 
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -63,12 +63,12 @@ def _is_state(value: str) -> bool:
 
 def _holder(state: State, request: Request) -> User | None:
     openid = request.cookie(phone.COOKIE) or state.account.phone_user
-    # Nobody has to follow an account to be known to it by web authorisation.
+    # Web authorisation does not require that the person follows (docs/wechat-api.md, 6).
     return (state.user(openid) or User(openid, subscribed=False)) if openid else None
 
 
 def _back(state: State, request: Request, openid: str) -> str:
-    """The site's address with a code for this person; with no code where nobody agreed."""
+    """The site's address with a code for this person, or without one if they declined."""
     parts = urlsplit(request.query["redirect_uri"])
     more = {"state": request.query.get("state", "")}
     if openid:

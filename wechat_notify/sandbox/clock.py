@@ -23,6 +23,6 @@ class Clock:
     def today(self) -> str:
         """The day in Beijing, by which daily limits are counted.
 
-        That WeChat's day begins at midnight there is not documented (WECHAT.md 10).
+        That WeChat's day begins at midnight there is not documented (docs/wechat-api.md, 10).
         """
         return datetime.fromtimestamp(self.time(), BEIJING).date().isoformat()

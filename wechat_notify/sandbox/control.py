@@ -26,7 +26,7 @@ from http import HTTPStatus
 from typing import Any
 
 from .protocol import Request, Response, json_response
-from .records import Message
+from .records import PhoneMessage
 from .state import State
 
 PREFIX = "/sandbox/"
@@ -63,7 +63,7 @@ def answer(state: State, request: Request) -> Response:
 
 
 def from_elsewhere(request: Request) -> bool:
-    """Whether a page of another site makes a browser ask: nobody's business, even on localhost."""
+    """Whether a page of another site makes a browser ask, which is refused on localhost too."""
     origin = request.headers.get("origin")
     return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
@@ -79,7 +79,7 @@ def _state(state: State, request: Request) -> dict[str, Any]:
 def _messages(state: State, request: Request) -> dict[str, Any]:
     query = request.query
     after, limit = int(query.get("after", 0)), query.get("limit")
-    found: list[Message] = [
+    found: list[PhoneMessage] = [
         message for message in state.mailbox.messages(query.get("openid")) if message.msgid > after
     ]
     kept = found if limit is None else found[: int(limit)]

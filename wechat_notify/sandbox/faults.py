@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypedDict
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # typing has it from Python 3.11 on
     from typing_extensions import Unpack
 
 SEND_PATH = "/cgi-bin/message/template/send"

@@ -1,4 +1,4 @@
-"""Codes of web authorisation: who they stand for, and how often they can be used (WECHAT.md 6)."""
+"""Codes of web authorisation: whose they are, and that each works once (docs/wechat-api.md, 6)."""
 
 import secrets
 import threading

@@ -5,9 +5,9 @@ import time
 from collections import Counter, defaultdict, deque
 
 from .clock import Clock
-from .records import Message
+from .records import PhoneMessage
 
-# The same openid and client_msg_id within ten minutes is one message (WECHAT.md 2.1).
+# The same openid and client_msg_id within ten minutes is one message (docs/wechat-api.md, 2.1).
 REPEAT_WINDOW = 600
 
 
@@ -21,14 +21,14 @@ class Mailbox:
         self._clock = clock
         self._keep = keep
         self._lock = threading.Lock()
-        # Message ids are 64 bits wide today (WECHAT.md 2.1); a clock's worth of room keeps those
-        # of two sandboxes apart.
+        # Message ids are 64 bits wide today (docs/wechat-api.md, 2.1); a clock's worth of room
+        # keeps those of two sandboxes apart.
         self._next_id = int(time.time() * 1000) << 20
         self._forget()
 
     def _forget(self) -> None:
-        self._messages: deque[Message] = deque()
-        self._by_openid: defaultdict[str, deque[Message]] = defaultdict(deque)
+        self._messages: deque[PhoneMessage] = deque()
+        self._by_openid: defaultdict[str, deque[PhoneMessage]] = defaultdict(deque)
         self._accepted: dict[tuple[str, str], tuple[int, float]] = {}
         self._read: dict[str, int] = {}
         self.counts: Counter[str] = Counter()
@@ -38,7 +38,7 @@ class Mailbox:
 
     def accept(
         self, openid: str, template_id: str, client_msg_id: str, raw: bytes
-    ) -> tuple[Message | None, int]:
+    ) -> tuple[PhoneMessage | None, int]:
         """Record a message: it and its msgid.
 
         None and the first one's msgid where the same openid and client_msg_id came within ten
@@ -53,13 +53,13 @@ class Mailbox:
                     self.duplicates += 1
                     return None, msgid
             self._next_id += 1
-            message = Message(self._next_id, now, openid, template_id, client_msg_id, raw)
+            message = PhoneMessage(self._next_id, now, openid, template_id, client_msg_id, raw)
             if client_msg_id:
                 self._accepted[key] = (message.msgid, now)
             self._put(message)
         return message, message.msgid
 
-    def _put(self, message: Message) -> None:
+    def _put(self, message: PhoneMessage) -> None:
         self._messages.append(message)
         self._by_openid[message.openid].append(message)
         self.counts[message.openid] += 1
@@ -69,14 +69,14 @@ class Mailbox:
             # The oldest of all is the oldest of its person too.
             self._by_openid[self._messages.popleft().openid].popleft()
 
-    def messages(self, openid: str | None = None) -> list[Message]:
+    def messages(self, openid: str | None = None) -> list[PhoneMessage]:
         """The kept messages in the order they came; of one person where given."""
         with self._lock:
             if openid is None:
                 return list(self._messages)
             return list(self._by_openid.get(openid, ()))
 
-    def last(self, openid: str) -> Message | None:
+    def last(self, openid: str) -> PhoneMessage | None:
         """The newest kept message of a person."""
         with self._lock:
             mine = self._by_openid.get(openid)

@@ -10,7 +10,7 @@ from wechat_notify.wechat import fields
 
 from .clock import BEIJING
 from .protocol import Request, Response, redirect
-from .records import Message, QRCode, User
+from .records import PhoneMessage, QRCode, User
 from .rendering import page, render
 from .state import State
 
@@ -95,7 +95,7 @@ def contacts(state: State) -> list[Contact]:
     return sorted(lines, key=lambda line: -line.last)
 
 
-def bubbles(state: State, messages: list[Message]) -> list[Bubble]:
+def bubbles(state: State, messages: list[PhoneMessage]) -> list[Bubble]:
     """Messages as cards, the oldest first; a time is shown where it differs from the last one."""
     now, shown, found = state.clock.time(), "", []
     for message in messages:
@@ -137,8 +137,20 @@ def chat_messages(state: State, request: Request, openid: str) -> Response:
 
 def scan_page(state: State, request: Request, openid: str) -> Response:
     """扫一扫: the QR codes that this person can scan."""
-    codes = [{"ticket": code.ticket, "scene": code.scene} for code in state.codes()]
+    codes = [_scannable(state, code) for code in state.codes()]
     return page("scan.html", {**_header(state, openid), "codes": codes})
+
+
+def _scannable(state: State, code: QRCode) -> dict[str, str]:
+    """A code as texts: when it was made, and who has scanned it."""
+    openid = state.scanned_by(code)
+    user = (state.user(openid) or User(openid)) if openid else None
+    return {
+        "ticket": code.ticket,
+        "scene": code.scene,
+        "made": moment(code.made_at, state.clock.time()),
+        "scanned_by": user.name if user is not None else "",
+    }
 
 
 def choose_page(state: State, request: Request) -> Response:
@@ -147,7 +159,7 @@ def choose_page(state: State, request: Request) -> Response:
     if code is None:
         return problem("二维码已过期", "这个二维码不存在或已经过期，请重新生成。", status=404)
     people = contacts(state)[:PEOPLE_SHOWN]
-    return page("choose.html", {"people": people, "ticket": code.ticket, "scene": code.scene})
+    return page("choose.html", {"people": people, **_scannable(state, code)})
 
 
 def scan(state: State, request: Request, openid: str) -> Response:
@@ -162,6 +174,7 @@ def scan(state: State, request: Request, openid: str) -> Response:
 def scan_code(state: State, openid: str, code: QRCode) -> None:
     """``SCAN`` from a follower; from anybody else ``subscribe`` with the scene prefixed."""
     user = state.user(openid)
+    state.note_scan(code, openid)
     if user is not None and user.subscribed:
         state.callbacks.event(openid, "SCAN", EventKey=code.scene, Ticket=code.ticket)
         return

@@ -8,6 +8,7 @@ every measurement made against it.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from io import BufferedIOBase
 from typing import Any
@@ -19,8 +20,8 @@ MAX_BODY = 8 * 1024 * 1024
 
 HTML = "text/html; charset=utf-8"
 JSON = "application/json; charset=utf-8"
-# JSON from WeChat may arrive as text/plain without a charset (WECHAT.md, cross-cutting wire
-# rules); the fake does it always, so that a client which trusts the header is found out.
+# JSON from WeChat may arrive as text/plain without a charset (docs/wechat-api.md, 0);
+# the fake does it always, so that a client which trusts the header is found out.
 WECHAT_JSON = "text/plain"
 
 _MISSING = object()
@@ -95,6 +96,7 @@ class Response:
         lines = [
             f"HTTP/1.1 {self.status} {phrase(self.status)}",
             f"Content-Type: {self.content_type}",
+            f"Date: {formatdate(usegmt=True)}",
             f"Content-Length: {len(self.body) if length is None else length}",
             *(f"{name}: {value}" for name, value in self.headers),
         ]

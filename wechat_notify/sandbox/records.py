@@ -1,16 +1,59 @@
-"""What the fake WeChat knows: templates, people, messages, QR codes."""
+"""What the fake WeChat knows: the account, templates, people, messages, QR codes."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .sealing import PLAIN
+
 SUCCESS = "success"
+TEMPLATE_MESSAGE, SUBSCRIPTION = "template", "subscription"
+
+
+@dataclass(slots=True)
+class Account:
+    """The official account that is played, and its rules. Its repr shows no secret.
+
+    ``repeat_errcode``: what a repeated client_msg_id is answered with. Which it is in truth is
+    not known (docs/wechat-api.md, 2.1): 0 with the first one's msgid, or 40241.
+    ``callback_mode``: plain, compatible or safe; the last two need ``encoding_aes_key``.
+    ``max_url``: WeChat refuses a long url with 40039 and does not say how long.
+    ``miniprograms``: the app ids associated with the account; None takes any.
+    ``any_openid``: accept openids that belong to no known follower.
+    ``consent``: whether web authorisation with snsapi_userinfo asks first; snsapi_base never does.
+    ``authorize_domain``: the 网页授权域名 of redirect_uri; empty takes any.
+    ``phone_user``: who holds the phone when a browser without one opens the authorise page.
+    ``page_size``: how many followers user/get lists at a time.
+    """
+
+    app_id: str
+    app_secret: str = field(repr=False)
+    name: str
+    original_id: str = "gh_5a4db0c00000"
+    callback_url: str = ""
+    callback_token: str = field(default="", repr=False)
+    callback_mode: str = PLAIN
+    encoding_aes_key: str = field(default="", repr=False)
+    latency: float = 0.0
+    repeat_errcode: int = 0
+    max_url: int = 2048
+    miniprograms: tuple[str, ...] | None = None
+    any_openid: bool = False
+    consent: bool = True
+    authorize_domain: str = ""
+    phone_user: str = ""
+    page_size: int = 10_000
 
 
 @dataclass(slots=True)
 class Template:
-    """A registered template. ``choices`` are the approved values of its const and enum fields."""
+    """A registered template. ``choices`` are the approved values of its const and enum fields.
+
+    ``ban_after``: so many messages are accepted with it, then it is banned; None: never.
+    ``reviews``: its messages go into review, and the answers have no msgid. ``kind``: "template",
+    or "subscription" for one of 订阅通知, which the other list has and template/send does not take.
+    """
 
     template_id: str
     title: str
@@ -20,9 +63,12 @@ class Template:
     deputy_industry: str = ""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     banned: bool = False
+    ban_after: int | None = None
+    reviews: bool = False
+    kind: str = TEMPLATE_MESSAGE
 
     def as_listed(self) -> dict[str, str]:
-        """The entry of get_all_private_template (WECHAT.md 3)."""
+        """The entry of get_all_private_template (docs/wechat-api.md, 3)."""
         return {
             "template_id": self.template_id,
             "title": self.title,
@@ -57,9 +103,9 @@ class User:
         return self.nickname or self.openid[-6:]
 
     def as_info(self) -> dict[str, Any]:
-        """The answer of user/info: of somebody who does not follow only the openid is told.
+        """The answer of user/info. Of a person who does not follow, it holds only the openid.
 
-        Nickname and portrait have not been given out since 2021-12-27 (WECHAT.md 7).
+        Nickname and portrait have not been given out since 2021-12-27 (docs/wechat-api.md, 7).
         """
         if not self.subscribed:
             return {"subscribe": 0, "openid": self.openid}
@@ -87,7 +133,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PhoneMessage:
     """One template message that was accepted. ``raw`` is the request's body, byte for byte."""
 
     msgid: int
@@ -141,6 +187,7 @@ class QRCode:
 
     ticket: str
     scene: str
+    made_at: float
     expires_at: float | None
 
 

@@ -1,7 +1,7 @@
-"""How WeChat says no: an errcode and a few words, in a reply that is HTTP 200 all the same."""
+"""How WeChat refuses: an errcode and a few words, in a reply that is HTTP 200."""
 
 # The wording is the usual one of each code, for people who read logs. Nothing may depend on it:
-# it changes with the years (WECHAT.md, cross-cutting wire rules).
+# it changes with the years (docs/wechat-api.md, 0).
 ERRMSGS = {
     -1: "system error",
     40001: "invalid credential, access_token is invalid or not latest",

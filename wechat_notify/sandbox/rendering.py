@@ -13,13 +13,16 @@ from .protocol import Response
 HERE = Path(__file__).parent / "assets"
 PACKAGE = Path(__file__).parent.parent
 
+STATIC = PACKAGE / "static" / "wechat_notify"
+
 FILES = {
-    "card.css": (PACKAGE / "static" / "wechat_notify" / "card.css", "text/css; charset=utf-8"),
+    "card.css": (STATIC / "card.css", "text/css; charset=utf-8"),
+    "favicon.svg": (STATIC / "favicon.svg", "image/svg+xml"),
     "phone.css": (HERE / "phone.css", "text/css; charset=utf-8"),
     "phone.js": (HERE / "phone.js", "text/javascript; charset=utf-8"),
 }
 
-# Message texts come from whoever sends. They are escaped, and were one not, nothing would run.
+# Message texts come from outside. They are escaped; this policy keeps scripts from running anyhow.
 SECURITY = (
     (
         "Content-Security-Policy",

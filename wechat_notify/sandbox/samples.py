@@ -1,4 +1,4 @@
-"""What the sandbox has before anybody tells it anything: an account, templates, followers."""
+"""What the sandbox has by default: an account, templates, followers."""
 
 from .records import Template, User
 

@@ -1,4 +1,4 @@
-"""The callback modes with encryption, as the fake WeChat plays them (WECHAT.md 5).
+"""The callback modes with encryption, as the fake WeChat plays them (docs/wechat-api.md, 5).
 
 Written apart from the app's own side of it on purpose: what both got wrong together no test could
 find. Needs the package ``cryptography``, but only where a mode with encryption is played.

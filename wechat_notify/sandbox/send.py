@@ -1,4 +1,4 @@
-"""POST /cgi-bin/message/template/send, with the refusals that its page documents (WECHAT.md 2)."""
+"""POST /cgi-bin/message/template/send, with its documented refusals (docs/wechat-api.md, 2)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from wechat_notify.wechat import fields
 
 from .protocol import Request
-from .records import Template, User, text
+from .records import TEMPLATE_MESSAGE, Template, User, text
 from .refusals import Refusal
 from .state import State
 
@@ -29,6 +29,7 @@ def send(state: State, request: Request) -> dict[str, Any]:
     if wrong:
         raise Refusal(47003, f"argument invalid! {wrong}")
     client_msg_id = body.get("client_msg_id") or ""
+    state.count_use(template)
     message, msgid = state.mailbox.accept(
         openid, template.template_id, str(client_msg_id), request.body
     )
@@ -36,6 +37,8 @@ def send(state: State, request: Request) -> dict[str, Any]:
         raise Refusal(state.account.repeat_errcode)
     if message is not None:
         state.callbacks.receipt(openid, msgid, user.receipt)
+    if template.reviews:
+        return {"errcode": 0, "errmsg": "ok"}
     return {"errcode": 0, "errmsg": "ok", "msgid": msgid}
 
 
@@ -67,7 +70,7 @@ def _template(state: State, template_id: Any) -> Template:
     if not isinstance(template_id, str) or not template_id:
         raise Refusal(40036)
     template = state.template(template_id)
-    if template is None:
+    if template is None or template.kind != TEMPLATE_MESSAGE:
         raise Refusal(40037)
     if template.banned:
         raise Refusal(43116)
@@ -91,7 +94,7 @@ def broken_rule(template: Template, data: Mapping[str, Any]) -> str:
 
     Category templates are refused for a missing or wrong value, with no truncation. ``first`` and
     ``remark`` may be left out and are not shown; ``keywordN`` and the plain words of historical
-    templates are never refused (WECHAT.md 2.4).
+    templates are never refused (docs/wechat-api.md, 2.2, 2.4).
     """
     for item in fields.parse(template.content):
         value = text(data.get(item.name))

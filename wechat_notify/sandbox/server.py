@@ -7,23 +7,18 @@ with Sandbox() as wechat:
     assert [message.openid for message in wechat.messages] == [...]
 """
 
-from __future__ import annotations
-
 import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from . import samples
 from .connection import Listener
-from .records import Message, Template, User
-from .state import Account, State
-from .tokens import GRACE, LIFETIME
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from .records import Account, PhoneMessage, Template, User
+from .state import State
+from .token_issuer import GRACE, LIFETIME
 
 POLL_SECONDS = 0.05
 
@@ -70,7 +65,10 @@ class Sandbox:
         self._ssl_context = ssl_context
         self._listener: Listener | None = None
         self._thread: threading.Thread | None = None
-        # The verbs that script trouble, and those that change people, at hand.
+        self._add_shortcuts()
+
+    def _add_shortcuts(self) -> None:
+        """Make what tests call most often callable on this object."""
         faults = self.state.faults
         self.fail = faults.fail
         self.delay = faults.delay
@@ -91,7 +89,7 @@ class Sandbox:
     def __repr__(self) -> str:
         return f"<Sandbox {self.app_id} at {self.url if self._listener else 'rest'}>"
 
-    def start(self) -> Self:
+    def start(self) -> "Sandbox":
         """Listen, and answer from a background thread."""
         self._listener = Listener(self._address, self.state, self._ssl_context)
         self._thread = threading.Thread(
@@ -109,7 +107,7 @@ class Sandbox:
         self.state.callbacks.close()
         self._listener = self._thread = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Sandbox":
         return self.start()
 
     def __exit__(
@@ -166,11 +164,11 @@ class Sandbox:
         self.state.set_daily_quota(messages)
 
     @property
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[PhoneMessage]:
         """Every message accepted, in order."""
         return self.state.mailbox.messages()
 
-    def messages_to(self, openid: str) -> list[Message]:
+    def messages_to(self, openid: str) -> list[PhoneMessage]:
         """Those of one person."""
         return self.state.mailbox.messages(openid)
 

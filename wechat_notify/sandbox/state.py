@@ -2,54 +2,21 @@
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from . import samples
-from .callbacks import Callbacks
+from .callback_sender import Callbacks
 from .clock import Clock
 from .faults import SEND_PATH, FaultScript
 from .logins import Logins
 from .mailbox import Mailbox
-from .records import QRCode, Template, User
-from .sealing import PLAIN
-from .tokens import GRACE, LIFETIME, Tokens
+from .records import Account, QRCode, Template, User
+from .refusals import Refusal
+from .token_issuer import GRACE, LIFETIME, Tokens
 from .traffic import Traffic
 
 USER_SETTINGS = {"nickname", "subscribed", "unionid", "scene", "refuses", "receipt", "snapshot"}
-
-
-@dataclass(slots=True)
-class Account:
-    """The official account that is played, and its rules. Its repr shows no secret.
-
-    ``repeat_errcode``: what a repeated client_msg_id is answered with. Which it is in truth is
-    not known (WECHAT.md 2.1), so both can be played: 0 with the first one's msgid, or 40241.
-    ``callback_mode``: plain, compatible or safe; the last two need ``encoding_aes_key``.
-    ``max_url``: WeChat refuses a long url with 40039 and does not say how long.
-    ``miniprograms``: the app ids associated with the account; None takes any.
-    ``any_openid``: take an openid nobody has heard of for a follower's.
-    ``consent``: whether web authorisation with snsapi_userinfo asks first; snsapi_base never does.
-    ``authorize_domain``: the 网页授权域名 that redirect_uri must be on; empty takes any.
-    ``phone_user``: who holds the phone when a browser without one opens the authorise page.
-    """
-
-    app_id: str
-    app_secret: str = field(repr=False)
-    name: str
-    original_id: str = "gh_5a4db0c00000"
-    callback_url: str = ""
-    callback_token: str = field(default="", repr=False)
-    callback_mode: str = PLAIN
-    encoding_aes_key: str = field(default="", repr=False)
-    latency: float = 0.0
-    repeat_errcode: int = 0
-    max_url: int = 2048
-    miniprograms: tuple[str, ...] | None = None
-    any_openid: bool = False
-    consent: bool = True
-    authorize_domain: str = ""
-    phone_user: str = ""
 
 
 class State:
@@ -77,6 +44,7 @@ class State:
         self._templates: dict[str, Template] = {}
         self._users: dict[str, User] = {}
         self._codes: dict[str, QRCode] = {}
+        self._scanned: dict[str, str] = {}
         self.version = 0
         for template in samples.templates() if templates is None else templates:
             self.add_template(template)
@@ -92,6 +60,16 @@ class State:
         with self._lock:
             self._templates[template.template_id] = template
         return template
+
+    def count_use(self, template: Template) -> None:
+        """One message more with a template that is banned after a number of them. Or a refusal."""
+        if template.ban_after is None:
+            return
+        with self._lock:
+            if template.ban_after <= 0:
+                template.banned = True
+                raise Refusal(43116)
+            template.ban_after -= 1
 
     def remove_template(self, template_id: str) -> bool:
         """Delete a template; False where there was none."""
@@ -166,6 +144,16 @@ class State:
         with self._lock:
             tickets = list(self._codes)
         return [code for ticket in reversed(tickets) if (code := self.code(ticket)) is not None]
+
+    def note_scan(self, code: QRCode, openid: str) -> None:
+        """Remember who has scanned this code last."""
+        with self._lock:
+            self._scanned[code.ticket] = openid
+            self.version += 1
+
+    def scanned_by(self, code: QRCode) -> str:
+        """The openid of whoever has scanned this code last; "" where nobody has."""
+        return self._scanned.get(code.ticket, "")
 
     @property
     def daily_quota(self) -> int:

@@ -11,8 +11,8 @@ from .faults import SEND_PATH
 RIDS_KEPT = 1000
 
 # Calls a day of a new account: 100,000 template messages, 2,000 classic and 500,000 stable
-# tokens (WECHAT.md 1.1, 1.2, 2.3). The other APIs have theirs too; what is not listed here is
-# not limited.
+# tokens (docs/wechat-api.md, 1.1, 1.2, 2.3). The other APIs have theirs too; what is not listed
+# here is not limited.
 DAILY_LIMITS = {
     SEND_PATH: 100_000,
     "/cgi-bin/token": 2_000,

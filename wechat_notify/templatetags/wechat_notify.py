@@ -6,19 +6,15 @@ from django import template
 from django.http import HttpRequest
 
 from ..conf import DEFAULT_ACCOUNT
-from ..delivery.names import full_name
 from ..models import OpenIDBinding
-from ..views.links import binding_link, page_link
+from ..names import account_name, name_of
+from ..views.binding_link import binding_link, page_link
 from ..wechat.masking import mask_openid
 
 register = template.Library()
 register.filter("masked", mask_openid)
-
-
-@register.filter
-def full_name_of(user: Any) -> str:
-    """王小明, Ada Lovelace; the user name where there is no other."""
-    return full_name(user) or str(user.get_username())
+register.filter("name_of", name_of)
+register.filter("account_name", account_name)
 
 
 @register.inclusion_tag("wechat_notify/bind_button.html", takes_context=True)

@@ -1,20 +1,22 @@
 """The pages on which a signed-in user binds WeChat, and forgets it again.
 
-Every one of them speaks to the user of this session about this session's own requests. The routes
-are in ``urls``; a site changes ``scope`` or ``success_url_allowed_hosts`` by mounting a view of its
-own before the app's, and the pages by templates of the same names.
+Each shows the user of this session what this session has begun. The routes are in ``urls``; a site
+changes ``scope`` or ``success_url_allowed_hosts`` by mounting a view of its own before the app's,
+and the pages by templates of the same names.
 """
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.auth.mixins import AccessMixin
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.crypto import get_random_string
+from django.shortcuts import get_object_or_404, render
+from django.utils.crypto import constant_time_compare, get_random_string, salted_hmac
 from django.utils.decorators import method_decorator
+from django.utils.encoding import iri_to_uri
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.clickjacking import xframe_options_deny
@@ -25,13 +27,15 @@ from ..binding import attempts, by_oauth, by_qrcode
 from ..binding.attempts import Visitor
 from ..binding.by_oauth import Result
 from ..conf import settings
-from ..exceptions import AccountNotConfigured, TransportError, WeChatError
+from ..exceptions import AccountNotConfigured, TooManyAttempts, TransportError, WeChatError
 from ..models import BindingRequest, OpenIDBinding
 from ..wechat import oauth
-from .links import in_wechat, page_link
+from .binding_link import in_wechat, login_is_missing, page_link, public_url
 
 SESSION_KEY = "wechat_notify_browser"
 SECRET_LENGTH = 32
+# Django redirects to 2,048 characters at most, and "next" is quoted once more on the way.
+LONGEST_NEXT = 1_500
 
 State = BindingRequest.State
 
@@ -41,12 +45,13 @@ STATUSES = {
     Result.STALE: 400,
     Result.DECLINED: 200,
     Result.SNAPSHOT: 403,
+    Result.TOO_MANY: 429,
     Result.FAILED: 502,
 }
 
 
-# Not in one transaction with the request: WeChat may take seconds to answer, and that a state has
-# been used must be true even if what follows fails.
+# Not in one transaction with the request: WeChat may take seconds to answer, and a state that was
+# used must stay used even if what follows fails.
 @method_decorator([never_cache, xframe_options_deny, transaction.non_atomic_requests], "dispatch")
 class BindingPage(AccessMixin, View):
     """What the pages have in common: a signed-in user, an account, and where to go afterwards."""
@@ -57,15 +62,17 @@ class BindingPage(AccessMixin, View):
     account: str
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.is_authenticated:
-            return self.handle_no_permission()
         self.account = kwargs["account"]
+        if not request.user.is_authenticated:
+            if not self.raise_exception and login_is_missing(self.get_login_url()):
+                return self.page("bind_ending", {"result": "signed_out"}, status=403)
+            return self.handle_no_permission()
         try:
             settings.account(self.account)
         except AccountNotConfigured as error:
             raise Http404 from error
         response = super().dispatch(request, *args, **kwargs)
-        # The address may hold a state and a code, which are nobody else's business.
+        # The address may hold a state and a code, which other sites must not learn.
         response["Referrer-Policy"] = "same-origin"
         return response
 
@@ -78,22 +85,32 @@ class BindingPage(AccessMixin, View):
 
     @property
     def next_url(self) -> str:
-        """Where the person wants to go afterwards; "" for an address that is not the site's."""
+        """Where the person wants to go afterwards: a path from the root, or a whole address.
+
+        "" for an address of another site, and for one that is relative to a page.
+        """
         wanted = self.request.POST.get("next") or self.request.GET.get("next", "")
+        if not wanted.startswith(("/", "https://", "http://")):
+            return ""
         is_ours = url_has_allowed_host_and_scheme(
             wanted,
             {self.request.get_host(), *self.success_url_allowed_hosts},
             require_https=self.request.is_secure(),
         )
-        longest = BindingRequest._meta.get_field("next_url").max_length or 0
         # PostgreSQL takes no NUL, and no address needs one.
-        return wanted if is_ours and len(wanted) <= longest and wanted.isprintable() else ""
+        fits = wanted.isprintable() and len(iri_to_uri(wanted)) <= LONGEST_NEXT
+        return wanted if is_ours and fits else ""
 
     @property
     def bindings(self) -> list[OpenIDBinding]:
         """The user's bindings on the account; those that can be written to come first."""
         mine = OpenIDBinding.objects.filter(user=self.request.user.pk, account=self.account)
         return list(mine.order_by("-subscribed", "-pk"))
+
+    @property
+    def follows(self) -> bool:
+        """Whether messages reach the user on this account."""
+        return any(binding.subscribed for binding in self.bindings)
 
     def link(self, page: str, next_url: str = "") -> str:
         return page_link(self.request, page, self.account, next_url)
@@ -103,6 +120,9 @@ class BindingPage(AccessMixin, View):
     ) -> HttpResponse:
         context = {"account": self.account, "in_wechat": in_wechat(self.request)} | (context or {})
         return render(self.request, f"wechat_notify/{template}.html", context, status=status)
+
+    def to_page(self, page: str, next_url: str = "") -> HttpResponseRedirect:
+        return HttpResponseRedirect(self.link(page, next_url))
 
     def ending(self, result: Result, next_url: str = "") -> HttpResponse:
         """A page that says why nothing was bound, and how to go on."""
@@ -121,38 +141,51 @@ class AuthorizingPage(BindingPage):
     @property
     def redirect_uri(self) -> str:
         """Where WeChat sends the person back to; its host must be the account's 网页授权域名."""
-        return self.request.build_absolute_uri(self.link("bind_return"))
+        return public_url(self.request, self.link("bind_return"))
 
 
 class BindView(AuthorizingPage):
     """What is bound; where nothing is, the way to web authorisation, and to a QR code.
 
-    A GET only shows the page, which says who is signed in: WeChat is asked when the person taps.
-    Otherwise a link from anywhere could bind somebody's WeChat to an account that they were
-    signed in to by stealth. The tap is a plain link to WeChat, because browsers hold the redirect
-    that answers a form to the site's ``form-action`` policy. A POST goes to WeChat at once.
+    A GET only shows the page, which says who is signed in. Otherwise a link on any other site could
+    bind somebody's WeChat to an account into which they were signed in without noticing. The button
+    is a link with a token of this session, and not a form, because a ``form-action`` policy forbids
+    a redirect to WeChat's host after a form. A POST goes to WeChat at once.
     """
 
     scope = oauth.BASE
     """``oauth.USERINFO`` makes WeChat tell the unionid, and perhaps ask the person."""
 
     def get(self, request: HttpRequest, account: str) -> HttpResponse:
-        bindings, next_url = self.bindings, self.next_url
+        next_url, token = self.next_url, self.start_token()
+        if constant_time_compare(request.GET.get("start", ""), token):
+            return self.start(next_url)
+        query = urlencode({"start": token, "next": next_url} if next_url else {"start": token})
         context = {
-            "bindings": bindings,
+            "bindings": self.bindings,
             "next_url": next_url,
-            "authorize_url": "" if bindings else self.start(next_url),
+            "authorize_url": f"{request.path}?{query}",
             "qr_url": self.link("bind_qr", next_url),
         }
         return self.page("bind", context)
 
     def post(self, request: HttpRequest, account: str) -> HttpResponse:
-        return redirect(self.start(self.next_url))
+        return self.start(self.next_url)
 
-    def start(self, next_url: str) -> str:
-        return by_oauth.start(
-            self.visitor, redirect_uri=self.redirect_uri, next_url=next_url, scope=self.scope
-        )
+    def start_token(self) -> str:
+        """What the button's link holds, so that a link on another site cannot start anything."""
+        visitor = self.visitor
+        value = f"{visitor.browser}:{visitor.user.pk}:{visitor.account}"
+        return salted_hmac("wechat_notify.start", value, algorithm="sha256").hexdigest()
+
+    def start(self, next_url: str) -> HttpResponse:
+        try:
+            location = by_oauth.start(
+                self.visitor, redirect_uri=self.redirect_uri, next_url=next_url, scope=self.scope
+            )
+        except TooManyAttempts:
+            return self.ending(Result.TOO_MANY, next_url)
+        return HttpResponseRedirect(location)
 
 
 class BindReturnView(AuthorizingPage):
@@ -166,38 +199,48 @@ class BindReturnView(AuthorizingPage):
             redirect_uri=self.redirect_uri,
         )
         if ending.result is Result.AGAIN:
-            return redirect(ending.location)
+            return HttpResponseRedirect(ending.location)
         if ending.result is not Result.BOUND:
             return self.ending(ending.result, ending.next_url)
-        follows = any(binding.subscribed for binding in self.bindings)
-        # Whoever does not follow yet is told so first.
-        to_page = not follows or not ending.next_url
-        return redirect(self.link("bind", ending.next_url) if to_page else ending.next_url)
+        if self.follows and ending.next_url:
+            return HttpResponseRedirect(ending.next_url)
+        # A person who does not follow yet is told so first.
+        return self.to_page("bind", ending.next_url)
 
 
 class BindQRView(BindingPage):
-    """A QR code to scan with the phone. The page notices by itself, and goes on."""
+    """A QR code to scan with the phone. The page notices the scan by itself, and goes on.
+
+    A GET shows the code that is good now, or else a button that asks for one: the POST asks WeChat,
+    and leads back to the GET.
+    """
 
     def get(self, request: HttpRequest, account: str) -> HttpResponse:
-        next_url = self.next_url
-        if any(binding.subscribed for binding in self.bindings):
-            return redirect(self.link("bind", next_url))
-        try:
-            shown = by_qrcode.show(self.visitor, next_url=next_url)
-        except (WeChatError, TransportError):
-            return self.ending(Result.FAILED, next_url)
+        if self.follows:
+            return self.to_page("bind", self.next_url)
         context = {
-            "shown": shown,
+            "shown": by_qrcode.on_show(self.visitor),
             "bindings": self.bindings,
-            "next_url": next_url,
-            "bind_url": self.link("bind", next_url),
-            "again_url": self.link("bind_qr", next_url),
+            "next_url": self.next_url,
+            "bind_url": self.link("bind", self.next_url),
+            "again_url": self.link("bind_qr", self.next_url),
         }
         return self.page("bind_qr", context)
 
+    def post(self, request: HttpRequest, account: str) -> HttpResponse:
+        if self.follows:
+            return self.to_page("bind", self.next_url)
+        try:
+            by_qrcode.show(self.visitor, next_url=self.next_url)
+        except (WeChatError, TransportError):
+            return self.ending(Result.FAILED, self.next_url)
+        except TooManyAttempts:
+            return self.ending(Result.TOO_MANY, self.next_url)
+        return self.to_page("bind_qr", self.next_url)
+
 
 class ShownCode(BindingPage):
-    """Something about a code that this session shows; anybody else's does not exist."""
+    """Something about a code that this session shows; 404 for another session's."""
 
     raise_exception = True
 
@@ -233,7 +276,7 @@ class UnbindView(BindingPage):
     http_method_names = ["post"]
 
     def handle_no_permission(self) -> HttpResponseRedirect:
-        # Nobody comes back from the login with a POST: the binding page has the button again.
+        # The login page sends people back with a GET, so they go to the page that has the button.
         page = page_link(self.request, "bind", self.kwargs["account"], self.next_url)
         return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
 
@@ -241,10 +284,11 @@ class UnbindView(BindingPage):
         chosen = request.POST.get("binding", "")
         if not chosen:
             services.unbind(request.user, account=account)
-            return redirect(self.next_url or self.link("bind"))
+            return HttpResponseRedirect(self.next_url or self.link("bind"))
         found = [binding for binding in self.bindings if str(binding.pk) == chosen]
         for binding in found:
             services.unbind(request.user, binding.openid, account=account)
+        if found and self.next_url:
+            return HttpResponseRedirect(self.next_url)
         # The binding page says what is still bound, where what was chosen is not there.
-        to_page = not found or not self.next_url
-        return redirect(self.link("bind", self.next_url) if to_page else self.next_url)
+        return self.to_page("bind", self.next_url)

@@ -11,11 +11,11 @@ from django.utils.decorators import method_decorator
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from ..callbacks.events import handle
+from ..callbacks.events import keep, tell
 from ..callbacks.guard import claim_signature, once
 from ..conf import AccountConfig, settings
 from ..exceptions import AccountNotConfigured, CallbackRefused
-from ..wechat.callbacks import CallbackLock, Credentials
+from ..wechat.callback_request import CallbackVerifier, Credentials
 from ..wechat.incoming import Message, parse
 
 logger = logging.getLogger(__name__)
@@ -36,9 +36,9 @@ class CallbackView(View):
     Subclass it and define ``reply`` to answer people's messages; mount the subclass at an address
     of your own, with an argument ``account``, and give the console that one.
 
-    404 for an account that is unknown or has no CALLBACK_TOKEN, 400 without a word for what is
-    forged or cannot be read, 413 for what is too big. A mistake of ours is a 500, so that WeChat
-    tries again.
+    404 for an account that is unknown or has no CALLBACK_TOKEN, 400 with an empty body for
+    what is forged or cannot be read, 413 for what is too big. An error of ours is a 500, so that
+    WeChat tries again.
     """
 
     http_method_names = ["get", "post"]
@@ -50,7 +50,7 @@ class CallbackView(View):
             return _text(status=404)
         try:
             credentials = Credentials.of(request.GET)
-            _lock(config).verify(credentials, now=timezone.now())
+            _verifier(config).verify(credentials, now=timezone.now())
             echo = request.GET.get("echostr", "")
             # Or an overheard check could be turned into a message.
             claim_signature(account, credentials, echo.encode("utf-8", "replace"))
@@ -81,22 +81,27 @@ class CallbackView(View):
         return None
 
     def _answer(self, request: HttpRequest, config: AccountConfig, body: bytes) -> HttpResponse:
-        lock = _lock(config)
+        verifier = _verifier(config)
         credentials = Credentials.of(request.GET)
-        opened = lock.open(credentials, body, now=timezone.now())
+        opened = verifier.open(credentials, body, now=timezone.now())
         message = parse(opened.xml)
-        with once(config.alias, credentials, opened, message) as is_new:
+        if not opened.encrypted:
+            claim_signature(config.alias, credentials, opened.xml)
+        keep(config.alias, message)
+        if message.is_receipt:
+            return _text(SUCCESS)
+        with once(config.alias, message) as is_new:
             if not is_new:
                 return _text(SUCCESS)
-            handle(config.alias, message)
-            reply = None if message.is_receipt else self.reply(message)
+            tell(config.alias, message)
+            reply = self.reply(message)
         if not reply:
             return _text(SUCCESS)
         xml: str | bytes = reply
         if opened.encrypted:
             plain = reply.encode() if isinstance(reply, str) else reply
             timestamp = str(int(timezone.now().timestamp()))
-            xml = lock.seal(plain, timestamp=timestamp, nonce=credentials.nonce)
+            xml = verifier.seal(plain, timestamp=timestamp, nonce=credentials.nonce)
         return HttpResponse(xml, content_type="application/xml; charset=utf-8")
 
 
@@ -109,8 +114,8 @@ def _configured(alias: str) -> AccountConfig | None:
     return config if config.callback_token else None
 
 
-def _lock(config: AccountConfig) -> CallbackLock:
-    return CallbackLock(
+def _verifier(config: AccountConfig) -> CallbackVerifier:
+    return CallbackVerifier(
         token=config.callback_token,
         app_id=config.app_id,
         encoding_aes_key=config.encoding_aes_key,
@@ -137,6 +142,6 @@ def _refused(account: str, error: CallbackRefused) -> HttpResponse:
 
 def _text(content: str = "", **options: Any) -> HttpResponse:
     response = HttpResponse(content, content_type="text/plain; charset=utf-8", **options)
-    # An echostr is a stranger's text until the signature says otherwise, and text all the same.
+    # So that no browser takes an echostr for HTML.
     response["X-Content-Type-Options"] = "nosniff"
     return response

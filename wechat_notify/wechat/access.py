@@ -1,20 +1,20 @@
 """Requests to one account's API that carry its access token, repeated once if it was stale."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from django.core.cache.backends.base import BaseCache
-from requests import PreparedRequest
 
-from ..exceptions import TokenError, TransportError
+from ..exceptions import TransportError
+from ..types import Secret, SecretBytes
 from .errors import token_error, wechat_error
-from .tokens import TokenStore, refused_token_error
+from .token_failures import refused_token_error
+from .tokens import TokenStore
 from .transport import Transport
 
-# At the business endpoints these say that the token is stale (WECHAT.md 2.2).
+# At the business endpoints these say that the token is stale (docs/wechat-api.md, 2.2).
 STALE_TOKEN = frozenset({40001, 40014, 42001})
 CLASSIC = "classic"
 
@@ -34,37 +34,31 @@ class _Answer:
 
 
 class AccountAccess:
-    """An account's connections and token, and the ways to ask with them. Thread-safe.
+    """Calls of one account, with its access token. Thread-safe.
 
-    ``cache`` is a Django cache that all processes of the account share: it holds the access
-    token. ``token_mode`` is "stable" or "classic". ``timeout`` is (connect, read) in seconds,
-    ``pool_size`` the number of threads that ask at once. ``ca_bundle`` names CA certificates
-    that go before those of the environment.
+    ``transport`` connects to WeChat. ``cache`` is a Django cache that all processes of the account
+    share: it holds the access token. ``token_mode`` is "stable" or "classic".
     """
 
     def __init__(
         self,
+        transport: Transport,
         *,
         app_id: str,
         app_secret: str,
         cache: BaseCache,
-        api_base: str = "https://api.weixin.qq.com",
         token_mode: str = "stable",
-        timeout: tuple[float, float] = (5, 10),
-        pool_size: int = 32,
-        ca_bundle: str = "",
     ) -> None:
+        app_secret = Secret(app_secret)  # First of all: a traceback shows this frame's names.
         self.app_id = app_id
         self._app_secret = app_secret
-        self.transport = Transport(
-            api_base, timeout=timeout, pool_size=pool_size, ca_bundle=ca_bundle
-        )
+        self.transport = transport
         self.tokens = TokenStore(
             cache,
             app_id=app_id,
             mode=token_mode,
             fetch=self._fetch_classic if token_mode == CLASSIC else self._fetch_stable,
-            fetch_seconds=sum(timeout),
+            fetch_seconds=transport.longest,
         )
 
     def close(self) -> None:
@@ -77,17 +71,14 @@ class AccountAccess:
         Raises ``TokenError`` or ``TransportError`` where there is no token to call with: nothing
         has left then, or WeChat has just refused it.
         """
-        with _cache_failures_told():
-            token = self.tokens.get()
+        token = self.tokens.get()
         answer = call(token)
         if answer.errcode in STALE_TOKEN:
-            with _cache_failures_told():
-                self.tokens.drop(token)
-                token = self.tokens.get()
+            self.tokens.drop(token)
+            token = self.tokens.get()
             answer = call(token)
             if answer.errcode in STALE_TOKEN:
-                with _cache_failures_told():
-                    self.tokens.drop(token)
+                self.tokens.drop(token)
         return answer
 
     def get(self, path: str, **params: str) -> dict[str, Any]:
@@ -103,8 +94,7 @@ class AccountAccess:
     ) -> dict[str, Any]:
         def call(token: str) -> _Answer:
             query = {"access_token": token, **params}
-            request = self.transport.prepare(method, path, params=query, body=body)
-            fields = self.transport.send(request)
+            fields = self.transport.request(method, path, query, body)
             return _Answer(fields.get("errcode", 0), fields)
 
         answer = self.with_token(call)
@@ -117,16 +107,12 @@ class AccountAccess:
 
     def _fetch_stable(self, force: bool) -> tuple[str, int]:
         """POST /cgi-bin/stable_token: base/api_getstableaccesstoken."""
-        body = {**self._credentials(), "force_refresh": force}
-        return self._fetch_token(
-            self.transport.prepare("POST", "/cgi-bin/stable_token", body=encoded(body))
-        )
+        body = encoded({**self._credentials(), "force_refresh": force})
+        return self._fetch_token("POST", "/cgi-bin/stable_token", body=body)
 
     def _fetch_classic(self, force: bool) -> tuple[str, int]:
         """GET /cgi-bin/token: base/api_getaccesstoken. Forced or not, it gives a new token."""
-        return self._fetch_token(
-            self.transport.prepare("GET", "/cgi-bin/token", params=self._credentials())
-        )
+        return self._fetch_token("GET", "/cgi-bin/token", params=self._credentials())
 
     def _credentials(self) -> dict[str, str]:
         return {
@@ -135,9 +121,16 @@ class AccountAccess:
             "secret": self._app_secret,
         }
 
-    def _fetch_token(self, request: PreparedRequest) -> tuple[str, int]:
+    def _fetch_token(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> tuple[str, int]:
         try:
-            answer = self.transport.send(request)
+            answer = self.transport.request(method, path, params, body)
         except TransportError as error:
             # Whatever happened to this request, no message has left.
             raise TransportError(
@@ -148,27 +141,23 @@ class AccountAccess:
         return needed(answer, "access_token", str), needed(answer, "expires_in", int)
 
 
-@contextmanager
-def _cache_failures_told() -> Iterator[None]:
-    """Every cache library has its own word for "not there"; here it means: no token."""
-    try:
-        yield
-    except (TokenError, TransportError):
-        raise
-    except Exception as error:
-        raise TransportError(
-            f"No access token: the cache failed ({type(error).__name__}).", maybe_sent=False
-        ) from error
-
-
 def encoded(payload: Mapping[str, Any]) -> bytes:
-    r"""``payload`` as UTF-8 JSON: WeChat has answered 40033 to ``\uXXXX`` (WECHAT.md 9)."""
-    return json.dumps(payload, ensure_ascii=False).encode()
+    r"""``payload`` as UTF-8 JSON: the menu API refuses ``\uXXXX`` with 40033, and no large SDK
+    sends it (docs/wechat-api.md, 9)."""
+    return SecretBytes(json.dumps(payload, ensure_ascii=False).encode())
 
 
 def needed(answer: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
-    """``answer[name]``; missing, empty text or of another kind, the answer is of no use."""
+    """``answer[name]``. Raises TransportError where it is missing, "" or of another kind."""
     value = answer.get(name)
     if not isinstance(value, kind) or value == "":
         raise TransportError(f"WeChat's answer lacks {name!r}.", maybe_sent=False)
     return value
+
+
+def needed_objects(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The JSON objects in the list ``answer[name]``; raises TransportError as ``needed`` does."""
+    entries: list[dict[str, Any]] = needed(answer, name, list)
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise TransportError(f"WeChat's answer lacks objects in {name!r}.", maybe_sent=False)
+    return entries

@@ -7,53 +7,37 @@ https://developers.weixin.qq.com/doc/service/api/.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from requests import PreparedRequest
-
-from ..exceptions import RefusedTokenError, TokenError, TransportError
-from ..types import Follower, Outcome, RemoteTemplate, SendResult, TemplateMessage
-from .access import AccountAccess, encoded, needed
+from ..exceptions import RefusedTokenError, TokenError, TransportError, WeChatError
+from ..types import (
+    Endpoint,
+    Follower,
+    FollowerPage,
+    Outcome,
+    QRCode,
+    Quota,
+    RemoteTemplate,
+    SendResult,
+    TemplateMessage,
+)
+from .access import AccountAccess, encoded, needed, needed_objects
+from .answers import was_intercepted
 from .errors import request_id
 from .masking import redact
+from .openids import as_unionid, is_openid
 
 SEND_PATH = "/cgi-bin/message/template/send"
 BATCHGET_LIMIT = 100
 LANGUAGE = "zh_CN"
-
-
-@dataclass(frozen=True, slots=True)
-class FollowerPage:
-    """Up to 10,000 openids of the account's followers. ``next_openid`` is "" on the last page."""
-
-    total: int
-    openids: list[str]
-    next_openid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """One API's calls today."""
-
-    daily_limit: int
-    used: int
-    remain: int
-
-
-@dataclass(frozen=True, slots=True)
-class QRCode:
-    """A QR code that leads to the account. ``url`` is what the code itself says."""
-
-    ticket: str
-    url: str
-    expire_seconds: int
+MOST_BLOCKED = 100
+_SUBSCRIPTION_KEYS = ("priTmplId", "title", "content", "example")
+_UNKNOWN_PATH = (404, 405)
+_MSGIDS = range(2**63)
 
 
 class WeChatClient(AccountAccess):
     """The calls of one account. Thread-safe; one instance serves a whole process."""
-
-    _send_request: tuple[str, PreparedRequest] = ("", PreparedRequest())
 
     def send_template(self, message: TemplateMessage) -> SendResult:
         """Send one message, and say what is known of it. Never raises for the message's fate.
@@ -76,27 +60,53 @@ class WeChatClient(AccountAccess):
             return SendResult(Outcome.NOT_SENT, errmsg=str(error), endpoint="token")
 
     def _send_once(self, token: str, body: bytes) -> SendResult:
-        request = self._prepared_send(token).copy()
-        request.body = body
-        request.headers["Content-Length"] = str(len(body))
         try:
-            return _send_result(self.transport.send(request))
+            answer = self.transport.request("POST", SEND_PATH, {"access_token": token}, body)
         except TransportError as error:
             return SendResult(_outcome(error), errmsg=str(error))
+        return _send_result(answer)
 
-    def _prepared_send(self, token: str) -> PreparedRequest:
-        """The send request for this token; preparing one costs far more than copying it."""
-        prepared_for, prepared = self._send_request
-        if prepared_for != token:
-            params = {"access_token": token}
-            prepared = self.transport.prepare("POST", SEND_PATH, params=params, body=b"{}")
-            self._send_request = (token, prepared)
-        return prepared
+    def probe(self) -> SendResult:
+        """Whether WeChat answers, by a call that sends nothing (docs/wechat-api.md, 1.3)."""
+        try:
+            self.get("/cgi-bin/get_api_domain_ip")
+        except WeChatError as error:
+            endpoint: Endpoint = "send" if not isinstance(error, TokenError) else "token"
+            return SendResult(
+                Outcome.REFUSED, error.errcode, error.errmsg, rid=error.rid, endpoint=endpoint
+            )
+        except TransportError as error:
+            # A gateway that lets messages through may know no other path.
+            if error.status not in _UNKNOWN_PATH:
+                return SendResult(Outcome.NOT_SENT, errmsg=str(error))
+        return SendResult(Outcome.ACCEPTED, 0)
 
     def get_templates(self) -> list[RemoteTemplate]:
         """Every template of the account. Page: notify/template/api_getalltemplates."""
         answer = self.get("/cgi-bin/template/get_all_private_template")
-        return [_remote_template(entry) for entry in needed(answer, "template_list", list)]
+        return [_remote_template(entry) for entry in needed_objects(answer, "template_list")]
+
+    def get_subscription_templates(self) -> list[RemoteTemplate]:
+        """The account's other templates, those of subscription notices (订阅通知).
+
+        template/send does not take their ids (docs/wechat-api.md, 12.6).
+        """
+        answer = self.get("/wxaapi/newtmpl/gettemplate")
+        return [
+            RemoteTemplate(*(str(entry.get(name) or "") for name in _SUBSCRIPTION_KEYS))
+            for entry in needed_objects(answer, "data")
+        ]
+
+    def get_blocked_openids(self, template_id: str) -> set[str]:
+        """Whose messages of this template WeChat's review has blocked; the last 100 of them.
+
+        Page: notify/template/api_queryblocktmplmsg. It gives one object or several
+        (docs/wechat-api.md, 2.4).
+        """
+        payload = {"tmpl_msg_id": template_id, "largest_id": 0, "limit": MOST_BLOCKED}
+        found = self.post("/wxa/sec/queryblocktmplmsg", payload).get("msginfo") or []
+        entries = found if isinstance(found, list) else [found]
+        return {str(one.get("openid") or "") for one in entries if isinstance(one, dict)} - {""}
 
     def add_template(self, short_id: str, keywords: Iterable[str] = ()) -> str:
         """Add a template of the library to the account; its template id comes back.
@@ -122,7 +132,7 @@ class WeChatClient(AccountAccess):
         if len(users) > BATCHGET_LIMIT:
             raise ValueError(f"At most {BATCHGET_LIMIT} openids at once, not {len(users)}.")
         answer = self.post("/cgi-bin/user/info/batchget", {"user_list": users})
-        return [_follower(entry) for entry in needed(answer, "user_info_list", list)]
+        return [_follower(entry) for entry in needed_objects(answer, "user_info_list")]
 
     def get_followers(self, next_openid: str = "") -> FollowerPage:
         """One page of the followers' openids, after ``next_openid``, or the first one.
@@ -131,8 +141,11 @@ class WeChatClient(AccountAccess):
         """
         params = {"next_openid": next_openid} if next_openid else {}
         answer = self.get("/cgi-bin/user/get", **params)
-        # An empty page may come without "data", yet with a next_openid (WECHAT.md 7).
-        openids = list((answer.get("data") or {}).get("openid") or ())
+        # An empty page may come without "data", yet with a next_openid (docs/wechat-api.md, 7).
+        data = needed(answer, "data", dict) if answer.get("data") else {}
+        openids = needed(data, "openid", list) if data.get("openid") else []
+        if not all(map(is_openid, openids)):
+            raise TransportError("WeChat's answer holds what is no openid.", maybe_sent=False)
         return FollowerPage(
             total=needed(answer, "total", int),
             openids=openids,
@@ -142,7 +155,8 @@ class WeChatClient(AccountAccess):
     def create_qrcode(self, scene: str, expire_seconds: int) -> QRCode:
         """A temporary QR code; whoever scans it reaches the account with ``scene``.
 
-        ``scene`` has 1 to 64 characters, ``expire_seconds`` is at most 2,592,000 (WECHAT.md 7).
+        ``scene`` has 1 to 64 characters, ``expire_seconds`` is at most 2,592,000
+        (docs/wechat-api.md, 7).
         """
         payload = {
             "expire_seconds": expire_seconds,
@@ -150,14 +164,15 @@ class WeChatClient(AccountAccess):
             "action_info": {"scene": {"scene_str": scene}},
         }
         answer = self.post("/cgi-bin/qrcode/create", payload)
+        lives = answer.get("expire_seconds")
         return QRCode(
             ticket=needed(answer, "ticket", str),
             url=needed(answer, "url", str),
-            expire_seconds=int(answer.get("expire_seconds") or expire_seconds),
+            expire_seconds=lives if isinstance(lives, int) else expire_seconds,
         )
 
     def get_quota(self, cgi_path: str = SEND_PATH) -> Quota:
-        """Today's quota of one API, named by its path (WECHAT.md 1.3)."""
+        """Today's quota of one API, named by its path (docs/wechat-api.md, 1.3)."""
         answer = self.post("/cgi-bin/openapi/quota/get", {"cgi_path": cgi_path})
         quota = needed(answer, "quota", dict)
         return Quota(*(needed(quota, name, int) for name in ("daily_limit", "used", "remain")))
@@ -200,17 +215,25 @@ def _send_result(answer: Mapping[str, Any]) -> SendResult:
 
 
 def _msgid(value: Any) -> int | None:
-    """A number, of 64 bits today (WECHAT.md 2.1), perhaps written as a string."""
-    try:
-        return int(value)
-    except (TypeError, ValueError):
+    """A number, of 64 bits today (docs/wechat-api.md, 2.1), perhaps written as a string.
+
+    None for anything that cannot be one: a float may be another message's, rounded.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str):
         return None
+    try:
+        msgid = int(value)
+    except ValueError:
+        return None
+    return msgid if msgid in _MSGIDS else None
 
 
 def _outcome(error: TransportError) -> Outcome:
     if error.maybe_sent:
         return Outcome.UNKNOWN
-    return Outcome.NOT_SENT if error.status is None else Outcome.REFUSED
+    if error.status is None or was_intercepted(error):
+        return Outcome.NOT_SENT
+    return Outcome.REFUSED
 
 
 def _remote_template(entry: Mapping[str, Any]) -> RemoteTemplate:
@@ -222,6 +245,6 @@ def _follower(entry: Mapping[str, Any]) -> Follower:
     return Follower(
         openid=str(entry.get("openid") or ""),
         subscribed=entry.get("subscribe") == 1,
-        unionid=str(entry.get("unionid") or ""),
+        unionid=as_unionid(entry.get("unionid")),
         raw=entry,
     )

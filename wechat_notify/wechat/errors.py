@@ -1,11 +1,11 @@
 """WeChat's errcodes: what each one means, what to do about it, and what the engine makes of it.
 
 One errcode can mean two things: at the token endpoints 40001 is a wrong app secret, at the
-business endpoints it is a stale token. So there are two tables, and ``describe`` is asked with
-the endpoint that answered. Never match on errmsg: its wording and suffixes change.
+business endpoints it is a stale token. So there are two tables, and ``describe`` takes the
+endpoint that answered. Never match on errmsg: its wording and suffixes change.
 
-``source`` says how far a row can be trusted: "official" and "official†" (official tables as
-recorded by third parties), "sdk" (other libraries' code), "community" (developers' reports).
+``source`` says how far a row can be trusted, by the marks of docs/wechat-api.md, which names each
+code with its meaning (sections 1.2 and 2.2).
 """
 
 import enum
@@ -51,7 +51,9 @@ class Treatment(enum.Enum):
     TEMPLATE_GONE = "template_gone"
     """The row fails, and the template is paused so that no further call is wasted on it."""
     ACCOUNT = "account"
-    """Pause the account: the same answer awaits every other message."""
+    """Pause the account: every other message would get the same answer."""
+    HOST = "host"
+    """Pause sending from this host only: WeChat refuses its address, not the account's others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Pause:
 class ErrorInfo:
     """One errcode at one kind of endpoint, in words and as a treatment.
 
-    ``pause`` is set exactly where the treatment is one of TEMPLATE, TEMPLATE_GONE, ACCOUNT, TOKEN.
+    ``pause`` is set exactly where the treatment is one of TEMPLATE, TEMPLATE_GONE, ACCOUNT, HOST
+    and TOKEN.
     """
 
     errcode: int
@@ -90,6 +93,14 @@ class ErrorInfo:
         """Whether the trouble passes by itself, so that the same message may well work later."""
         return self.treatment in (Treatment.RETRY, Treatment.LATER)
 
+    @property
+    def to_be_confirmed(self) -> bool:
+        """Whether WeChat has said this of people who did follow (docs/wechat-api.md, 9 and 12.6).
+
+        Ask WeChat about the person before the binding is marked.
+        """
+        return self.errcode in _TO_BE_CONFIRMED
+
     def in_words(self, next_step: Words | None = None) -> str:
         """Cause, next step and errcode in the active language. ``next_step``: instead of ours."""
         return gettext("%(cause)s %(next_step)s (errcode %(errcode)d)") % {
@@ -104,11 +115,15 @@ class ErrorInfo:
         return gettext("%(cause)s (errcode %(errcode)d)") % names
 
 
+# 43004 and 50005 may pass too, but say plainly that the person does not follow; an event or the
+# next check of followers corrects it.
+_TO_BE_CONFIRMED = frozenset({40003, -41000})
+
 Table: TypeAlias = Mapping[int, ErrorInfo]
 
 UNTIL_CLEARED = Pause()
-# The reset hour is not documented; if midnight in Beijing is wrong, the first message after it is
-# answered 45009 again and the account is probed from then on.
+# The reset hour is not documented (docs/wechat-api.md, 10); if midnight in Beijing is wrong, the
+# first message after it is answered 45009 again and the account is probed from then on.
 UNTIL_TOMORROW = Pause(next_day=True)
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -144,20 +159,27 @@ _ANYWHERE: Table = {
         _("Nothing to do: it is tried again by itself in a moment."),
         source="official†",
     ),
-    # The service guide names 61004, the error tables and practice 40164 (WECHAT.md 1.2).
+    # The service guide names 61004, the error tables and practice 40164 (docs/wechat-api.md, 1.2).
+    # Each host of a site has an address of its own (12.2).
     **_rows(
         (40164, 61004),
-        Treatment.ACCOUNT,
+        Treatment.HOST,
         _("WeChat does not know the address of this server."),
-        _("Add the server's IP address to the IP whitelist of the account at mp.weixin.qq.com."),
+        _(
+            "Add the server's IP address to the account's IP whitelist at "
+            "developers.weixin.qq.com/platform, 基础信息 (before: mp.weixin.qq.com)."
+        ),
         pause=UNTIL_CLEARED,
-        source="official†",
+        source="official",
     ),
     **_rows(
         (45009,),
         Treatment.ACCOUNT,
         _("Today's quota for this call is used up."),
-        _("Sending goes on by itself tomorrow. The quota can be seen at mp.weixin.qq.com."),
+        _(
+            "Sending goes on by itself tomorrow. The quota can be seen at "
+            "developers.weixin.qq.com/platform, 接口管理 (before: mp.weixin.qq.com)."
+        ),
         pause=UNTIL_TOMORROW,
         source="official",
     ),
@@ -186,8 +208,8 @@ _TOKEN: Table = {
         Treatment.ACCOUNT,
         _("The app secret is wrong."),
         _(
-            "Copy the AppSecret from mp.weixin.qq.com again. "
-            "Resetting it there makes the old one useless."
+            "Copy the AppSecret again from developers.weixin.qq.com/platform, 基础信息 "
+            "(before: mp.weixin.qq.com). Resetting it there makes the old one useless."
         ),
         pause=UNTIL_CLEARED,
         source="official†",
@@ -197,8 +219,8 @@ _TOKEN: Table = {
         Treatment.ACCOUNT,
         _("WeChat does not know this app id."),
         _(
-            "Check APP_ID against the AppID shown at mp.weixin.qq.com, "
-            "and that API_BASE is the right host."
+            "Check APP_ID against the AppID shown at developers.weixin.qq.com/platform, "
+            "基础信息 (before: mp.weixin.qq.com), and that API_BASE is the right host."
         ),
         pause=UNTIL_CLEARED,
         source="official†",
@@ -207,7 +229,10 @@ _TOKEN: Table = {
         (41004,),
         Treatment.ACCOUNT,
         _("The app secret is missing."),
-        _("Set APP_SECRET to the AppSecret from mp.weixin.qq.com."),
+        _(
+            "Set APP_SECRET to the AppSecret from developers.weixin.qq.com/platform, "
+            "基础信息 (before: mp.weixin.qq.com)."
+        ),
         pause=UNTIL_CLEARED,
         source="official†",
     ),
@@ -223,7 +248,10 @@ _TOKEN: Table = {
         (40243,),
         Treatment.ACCOUNT,
         _("The app secret is frozen."),
-        _("Unfreeze the AppSecret at mp.weixin.qq.com. It takes about ten minutes to work again."),
+        _(
+            "Unfreeze the AppSecret at developers.weixin.qq.com/platform, 基础信息 "
+            "(before: mp.weixin.qq.com). It takes about ten minutes to work again."
+        ),
         pause=UNTIL_CLEARED,
         source="official",
     ),
@@ -231,13 +259,17 @@ _TOKEN: Table = {
         (50004,),
         Treatment.ACCOUNT,
         _("This account may not ask for tokens."),
-        _("Sign in to mp.weixin.qq.com to see what the account is allowed to do."),
+        _(
+            "See what the account is allowed to do at developers.weixin.qq.com/platform, "
+            "接口管理 (before: mp.weixin.qq.com)."
+        ),
         pause=UNTIL_CLEARED,
         source="official†",
     ),
+    # The administrator is asked about this server's address (docs/wechat-api.md, 1.2).
     **_rows(
         (89503,),
-        Treatment.ACCOUNT,
+        Treatment.HOST,
         _("WeChat asked the account's administrator to confirm this server."),
         _("The administrator must confirm the request in WeChat."),
         pause=UNTIL_CLEARED,
@@ -245,7 +277,7 @@ _TOKEN: Table = {
     ),
     **_rows(
         (89501, 89502, 89504, 89505),
-        Treatment.ACCOUNT,
+        Treatment.HOST,
         _("WeChat waits for the account's administrator to confirm this server."),
         _("The administrator must confirm the request in WeChat."),
         pause=UNTIL_CLEARED,
@@ -253,7 +285,7 @@ _TOKEN: Table = {
     ),
     **_rows(
         (89506,),
-        Treatment.ACCOUNT,
+        Treatment.HOST,
         _("The account's administrator refused this server twice."),
         _("Ask the administrator. WeChat lets this server ask again after 24 hours."),
         pause=Pause(seconds=24 * HOUR),
@@ -261,7 +293,7 @@ _TOKEN: Table = {
     ),
     **_rows(
         (89507,),
-        Treatment.ACCOUNT,
+        Treatment.HOST,
         _("The account's administrator refused this server."),
         _("Ask the administrator. WeChat lets this server ask again after one hour."),
         pause=Pause(seconds=HOUR),
@@ -292,10 +324,40 @@ _BUSINESS: Table = {
         source="sdk",
     ),
     **_rows(
+        (43001, 43002, 43003, 44002),
+        Treatment.ACCOUNT,
+        _("WeChat does not accept the way the call is made."),
+        _("Check API_BASE: it should start with https, and no proxy may change requests."),
+        pause=UNTIL_CLEARED,
+        source="sdk",
+    ),
+    **_rows(
+        (45109,),
+        Treatment.ACCOUNT,
+        _("WeChat does not accept the way the call is made."),
+        _("Check API_BASE: it should start with https, and no proxy may change requests."),
+        pause=UNTIL_CLEARED,
+        source="community",
+    ),
+    **_rows(
+        (50001,),
+        Treatment.ACCOUNT,
+        _("The account has not been given this call."),
+        _(
+            "See the account's permissions at developers.weixin.qq.com/platform, 接口管理 "
+            "(before: mp.weixin.qq.com)."
+        ),
+        pause=UNTIL_CLEARED,
+        source="sdk",
+    ),
+    **_rows(
         (48001,),
         Treatment.ACCOUNT,
         _("This account may not send template messages."),
-        _("Only verified service accounts may. See the account's permissions at mp.weixin.qq.com."),
+        _(
+            "Only verified service accounts may. See the account's permissions at "
+            "developers.weixin.qq.com/platform, 接口管理 (before: mp.weixin.qq.com)."
+        ),
         pause=UNTIL_CLEARED,
         source="official",
     ),
@@ -316,8 +378,9 @@ _BUSINESS: Table = {
         pause=UNTIL_CLEARED,
         source="official†",
     ),
-    # Mostly a deleted template, but a good id was once refused for eleven minutes (WECHAT.md 2.2):
-    # what is paused waits, and somebody who finds the template in order lets it go on.
+    # Mostly a deleted template, but a good id was once refused for eleven minutes
+    # (docs/wechat-api.md, 2.2): what is paused waits, and somebody who finds the template in order
+    # lets it go on.
     **_rows(
         (40037,),
         Treatment.TEMPLATE_GONE,
@@ -343,7 +406,14 @@ _BUSINESS: Table = {
         Treatment.PERSON,
         _("This openid is not a follower of this account."),
         _("The person must follow the account. An openid of another account does not work here."),
-        source="official",
+        source="official†",
+    ),
+    **_rows(
+        (-41000,),
+        Treatment.PERSON,
+        _("This openid is not a follower of this account."),
+        _("The person must follow the account. An openid of another account does not work here."),
+        source="community",
     ),
     **_rows(
         (43004, 50005),
@@ -452,7 +522,7 @@ _BUSINESS: Table = {
         source="official†",
     ),
     **_rows(
-        (40033, 40035, 40038, 43002, 44002, 45109),
+        (40033, 40035, 40038),
         Treatment.FAIL,
         _("WeChat did not understand the message."),
         _("Please report this to whoever looks after the site, with the errcode."),
@@ -521,12 +591,16 @@ _BUSINESS: Table = {
     ),
     **_rows(
         (40030, 42002, 42007),
-        Treatment.FAIL,
+        Treatment.ACCOUNT,  # No message is to blame, should a message ever be answered so.
         _("The WeChat sign-in has ended."),
         _("Sign in with WeChat again."),
+        pause=UNTIL_CLEARED,
         source="community",
     ),
 }
+
+TABLES: Mapping[Endpoint, Table] = {"token": _TOKEN, "send": _BUSINESS}
+"""Every errcode that is known, by the kind of endpoint that answers it."""
 
 _UNKNOWN_CAUSE = _("WeChat refused, with a code that is not in its documentation.")
 _UNKNOWN_STEP = _(
@@ -538,20 +612,18 @@ def describe(errcode: int, *, endpoint: Endpoint = "send") -> ErrorInfo:
     """What ``errcode`` means at this kind of endpoint. Never raises.
 
     ``endpoint`` is "token" for the token endpoints and "send" for every business endpoint.
-    An unknown code fails its own row, so that nothing loops on it; at the token endpoint, where
-    it says nothing about any one row, it rests the account for ten minutes instead.
+    What the token endpoint says of the account or host holds for every endpoint. An unknown code
+    fails its own row, so that nothing loops on it; at the token endpoint, where it says nothing
+    about any one row, it rests the account for ten minutes instead.
     """
+    known = TABLES[endpoint].get(errcode)
+    if known is not None:
+        return known
     if endpoint == "token":
-        return _TOKEN.get(errcode) or ErrorInfo(
-            errcode,
-            Treatment.ACCOUNT,
-            _UNKNOWN_CAUSE,
-            _UNKNOWN_STEP,
-            pause=Pause(seconds=10 * MINUTE),
-        )
-    return _BUSINESS.get(errcode) or ErrorInfo(
-        errcode, Treatment.FAIL, _UNKNOWN_CAUSE, _UNKNOWN_STEP
-    )
+        rest = Pause(seconds=10 * MINUTE)
+        return ErrorInfo(errcode, Treatment.ACCOUNT, _UNKNOWN_CAUSE, _UNKNOWN_STEP, pause=rest)
+    unknown = ErrorInfo(errcode, Treatment.FAIL, _UNKNOWN_CAUSE, _UNKNOWN_STEP)
+    return TABLES["token"].get(errcode, unknown)
 
 
 def wechat_error(

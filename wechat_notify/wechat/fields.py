@@ -2,7 +2,7 @@
 
 A template's ``content`` is display text with one placeholder for each field, such as
 ``时间：{{time2.DATA}}``. The key's name without its number is the field's type, and the type has a
-rule (``rules.py``); a value that breaks it is answered with 47003, for WeChat shortens nothing by
+rule (``rules.py``). WeChat answers a value that breaks it with 47003 and shortens nothing by
 itself.
 """
 
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from django.utils.translation import gettext_lazy as _
 
 from .rules import NOT_SHOWN_RULE, RULES, Rule
-from .text import CONTROL, shorten
+from .text import CONTROL, EMOJI, shorten
 
 NOT_SHOWN = frozenset({"first", "remark"})
 """Filtered out silently since 2023-05-04 (关于规范公众号模板消息的再次公告); may be omitted."""
@@ -25,12 +25,14 @@ _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 _BROKEN = _("has a character that cannot be sent (NUL or half a surrogate pair)")
+# Not shown as a box any more, but removed (docs/wechat-api.md, 12.6).
+_EMOJI = _("WeChat removes emoji from the messages of old templates")
 _UNDOCUMENTED = _("WeChat documents no rule for this field: it cannot be checked before sending")
 _UNAPPROVED = _("this value is not known to be approved; WeChat refuses those that are not")
 _MANY_DIGITS = _("WeChat was seen to refuse amounts of more than 10 digits, decimals included")
 
 LISTED = frozenset({"const", "enum", "enum_string"})
-"""Types whose values are reviewed by WeChat: it takes approved ones only (WECHAT.md 2.5)."""
+"""Types of which WeChat takes approved values only (docs/wechat-api.md, 2.5)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def parse(content: str) -> tuple[Field, ...]:
 def check(field: Field, text: str) -> str | None:
     """Why WeChat would refuse ``text`` in this field, in the active language; None if all is well.
 
-    Only documented rules refuse. See ``warn()`` for what is merely likely or a pity.
+    Only documented rules refuse. ``warn()`` says what is merely likely to be refused.
     """
     if not can_be_sent(text):
         return str(_BROKEN)
@@ -108,15 +110,15 @@ def warn(field: Field, text: str, *, approved: Collection[str] = ()) -> str | No
     ``approved``: the values of a const or enum known to be accepted, where any are known.
     """
     rule = field.rule
-    if rule is None:
-        return str(_UNDOCUMENTED)
+    if rule is None or (field.type == "keyword" and EMOJI.search(text)):
+        return str(_EMOJI if EMOJI.search(text) else _UNDOCUMENTED)
     if field.name in NOT_SHOWN:
         return str(_("must be %(rule)s") % {"rule": rule.message})
     if not rule.refuses:
         return rule.check(text)
     if field.type in LISTED and text and approved and text not in approved:
         return str(_UNAPPROVED)
-    # 656887888.00 gave 47003 (doc/00044acfb8003897664d867f851000).
+    # 656887888.00 gave 47003 (docs/wechat-api.md, 2.5).
     if field.type == "amount" and sum(char.isdigit() for char in text) > 10:
         return str(_MANY_DIGITS)
     return None

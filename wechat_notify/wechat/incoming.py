@@ -1,8 +1,10 @@
-"""From the XML that WeChat posts to what it says: a ``Message``, or an ``Event`` (WECHAT.md 4, 5).
+"""From the XML that WeChat posts to what it says: a ``Message``, or an ``Event``
+(docs/wechat-api.md, 4, 5).
 
-The XML comes from strangers: no DTD, no entities, bounded in size, depth and number of elements.
+Anybody may post XML: no DTD, no entities, bounded in size, depth and number of elements.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -21,19 +23,21 @@ AVAILABLE = DefusedXMLParser is not None
 
 EXTRA_NEEDED = 'Callbacks need: pip install "django-wechat-notify[callbacks]"'
 
-# Far above any message of the platform, far below what would hurt.
+# Far more than any message of the platform has.
 MAX_DEPTH = 8
 MAX_ELEMENTS = 1_000
 MAX_OPENID = 64
 # The year 9999, the last one that a datetime can hold.
 _LAST_SECOND = 253_402_300_799
 _QR_SCENE = "qrscene_"
+# What XML 1.0 forbids. A person's text can hold such a character, and WeChat passes it on.
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 RECEIPT = "templatesendjobfinish"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something that a person, or WeChat about a person, told the account.
+    """Something that a person did or wrote, or that WeChat says of a person.
 
     ``type`` is MsgType ("text", "image", "event", …). ``msgid`` is MsgId or MsgID, 0 where there
     is none. ``fields`` has every element by name: a text, a mapping of its children, or a list
@@ -54,7 +58,7 @@ class Message:
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What is the same when WeChat tells it again, and differs from anything else.
+        """The same where WeChat posts a message again, and different for any other message.
 
         The platform says MsgId for messages.
         """
@@ -103,16 +107,19 @@ class Event(Message):
 
 
 def read_fields(xml: bytes) -> dict[str, Any]:
-    """The elements inside the root, by name. Raises ``CallbackRefused`` for anything odd."""
+    """The elements inside the root, by name. Raises ``CallbackRefused`` for what is not WeChat's.
+
+    Characters that XML forbids are left out.
+    """
     if not AVAILABLE:
         raise ConfigurationError(EXTRA_NEEDED)
     collector = _Collector()
     try:
         parser = DefusedXMLParser(target=collector, forbid_dtd=True)
         # As text: then an encoding that the XML claims for itself changes nothing.
-        parser.feed(xml.decode("utf-8"))
+        parser.feed(_FORBIDDEN.sub("", xml.decode("utf-8", "replace")))
         root: Any = parser.close()
-    except (DefusedXmlException, ParseError, UnicodeError) as error:
+    except (DefusedXmlException, ParseError) as error:
         raise CallbackRefused("The body is not XML as WeChat writes it.") from error
     if not isinstance(root, dict):
         raise CallbackRefused("The body has no elements.")
@@ -149,7 +156,7 @@ def parse(xml: bytes) -> Message:
 
 
 class _Collector:
-    """Builds the mapping while the parser reads, and stops it at the bounds."""
+    """Builds the mapping while the parser reads, and stops it at the limits."""
 
     def __init__(self) -> None:
         self._open: list[tuple[dict[str, Any], list[str]]] = [({}, [])]

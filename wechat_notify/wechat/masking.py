@@ -1,4 +1,4 @@
-"""What may be shown of an openid, and secrets taken out of texts that others wrote."""
+"""What may be shown of an openid, and how secrets are taken out of other libraries' texts."""
 
 import logging
 import re
@@ -8,7 +8,7 @@ _SECRET = re.compile(r"\b((?:access_token|refresh_token|secret|appsecret)=)[^&\s
 
 
 def mask_openid(openid: str) -> str:
-    """``oABC…xyz`` for an openid; one too short to keep anything secret shows nothing of itself."""
+    """``oABC…xyz`` for an openid; "…" for one too short to hide anything."""
     if len(openid) < 4 * _SHOWN:
         return "…"
     return f"{openid[: _SHOWN + 1]}…{openid[-_SHOWN:]}"

@@ -1,7 +1,7 @@
 """The platform's own envelope around AES, as callbacks and the replies to them use it.
 
 AES-256-CBC with the key's first 16 bytes as IV, PKCS#7 padding to blocks of **32**, around 16
-random bytes, the length of the message, the message and the app id (WECHAT.md 5).
+random bytes, the length of the message, the message and the app id (docs/wechat-api.md, 5).
 """
 
 import base64

@@ -6,12 +6,13 @@ here needs it, so it is not kept.
 """
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from ..exceptions import WeChatError
+from ..exceptions import TransportError, WeChatError
+from ..types import Authorization, Secret
 from .access import needed
 from .errors import token_error, wechat_error
+from .openids import as_unionid, is_openid
 from .transport import Transport
 
 AUTHORIZE_PATH = "/connect/oauth2/authorize"
@@ -25,25 +26,11 @@ SCOPES = (BASE, USERINFO)
 
 CODE_MISSING = 41008
 # A code is good for one exchange in five minutes. Never try the same one again: these ask for
-# another one, and are mostly a page that was loaded twice (WECHAT.md 6).
+# another one, and are mostly a page that was loaded twice (docs/wechat-api.md, 6).
 CODE_SPENT = frozenset({40029, 40163, 42003})
 
-# a-zA-Z0-9, at most 128 bytes; a longer one ends on an error page (WECHAT.md 6).
+# a-zA-Z0-9, at most 128 bytes; a longer one ends on an error page (docs/wechat-api.md, 6).
 _STATE = re.compile(r"[A-Za-z0-9]{1,128}")
-
-
-@dataclass(frozen=True, slots=True)
-class Authorization:
-    """Who came back with a code.
-
-    ``is_snapshot``: the person saw only a snapshot of the page, and the openid is a made-up one
-    that must not be believed. The person need not follow the account.
-    """
-
-    openid: str
-    scope: str = ""
-    unionid: str = ""
-    is_snapshot: bool = False
 
 
 def authorize_url(
@@ -81,29 +68,29 @@ def exchange_code(
     Raises ``WeChatError`` with an errcode of ``CODE_SPENT`` or ``CODE_MISSING``, ``TokenError``
     for wrong credentials and the like, and ``TransportError`` where no answer came.
     """
-    request = transport.prepare(
-        "GET",
-        EXCHANGE_PATH,
-        params={
-            "appid": app_id,
-            "secret": app_secret,
-            "code": code,
-            "grant_type": "authorization_code",
-        },
-    )
-    answer = transport.send(request)
+    app_secret = Secret(app_secret)  # First of all: a traceback shows this frame's names.
+    params = {
+        "appid": app_id,
+        "secret": app_secret,
+        "code": code,
+        "grant_type": "authorization_code",
+    }
+    answer = transport.request("GET", EXCHANGE_PATH, params)
     if answer.get("errcode"):
         raise _refusal(answer["errcode"], str(answer.get("errmsg", "")))
+    openid = needed(answer, "openid", str)
+    if not is_openid(openid):
+        raise TransportError("WeChat's answer holds no openid.", maybe_sent=False)
     return Authorization(
-        openid=needed(answer, "openid", str),
+        openid=openid,
         scope=str(answer.get("scope") or ""),
-        unionid=str(answer.get("unionid") or ""),
+        unionid=as_unionid(answer.get("unionid")),
         is_snapshot=str(answer.get("is_snapshotuser") or "0") != "0",
     )
 
 
 def _refusal(errcode: int, errmsg: str) -> WeChatError:
-    # This door takes the app secret, as the token endpoints do: what is not about the code is
+    # The call carries the app secret, as those for a token do: what is not about the code is
     # about the credentials.
     about_code = errcode == CODE_MISSING or errcode in CODE_SPENT
     return wechat_error(errcode, errmsg) if about_code else token_error(errcode, errmsg)

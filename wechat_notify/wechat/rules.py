@@ -52,7 +52,7 @@ class Rule:
 
     def check(self, text: str) -> str | None:
         """What is wrong with ``text``, in the active language; None if nothing is."""
-        # 47003 "data.thing1.value is empty" is a real answer (doc/0000a81a7d4c00197f300cf196b800).
+        # 47003 "data.thing1.value is empty" is a real answer (docs/wechat-api.md, 2.2).
         # A blank is no Chinese, digit, letter or symbol, so blanks alone count as empty.
         if not text.strip():
             return None if self.may_be_empty else str(_EMPTY % {"rule": self.message})
@@ -145,7 +145,7 @@ RULES: Mapping[str, Rule] = {
     "symbol": Rule(
         _("at most 5 symbols and nothing else"), re.compile(r"(?:[^\w\s]|_)+").fullmatch, limit=5
     ),
-    # "32位以内数字、字母或符号"; Chinese gives 47003 (doc/000248ab548310582150be66f6bc00).
+    # "32位以内数字、字母或符号"; Chinese gives 47003 (docs/wechat-api.md, 2.5).
     "character_string": Rule(
         _("at most 32 letters, digits or symbols, without Chinese characters"),
         re.compile(f"[^{_HAN}]+").fullmatch,
@@ -181,19 +181,19 @@ RULES: Mapping[str, Rule] = {
         limit=8,
     ),
     # "10个以内纯汉字或20个以内纯字母或符号；中文和字母混合按中文名算，10个字内";
-    # "user25" gave 47003 (community, oCJUsw-6zhqyMV3SxGJt4Oe2A0FY/question).
+    # "user25" gave 47003 (docs/wechat-api.md, 2.5).
     "name": Rule(
         _("at most 10 characters with Chinese, or 20 letters or symbols, without digits"),
         _is_name,
         limit=20,
     ),
-    # "5个以内纯汉字"; used in category templates too, 47003 when broken (oCJUsw-y3evU…/follow).
+    # "5个以内纯汉字"; used in category templates too, 47003 when broken (docs/wechat-api.md, 2.5).
     "phrase": Rule(
         _("at most 5 Chinese characters and nothing else"),
         re.compile(f"[{_HAN}]+").fullmatch,
         limit=5,
     ),
-    # Approved values only, or empty (csdn 133775086); the list is in the console, not in the API.
+    # Approved values only, or empty (docs/wechat-api.md, 2.5); the console lists them, no API does.
     "const": Rule(
         _("one of the values approved for this template, at most 20 characters, or empty"),
         limit=20,
@@ -202,7 +202,11 @@ RULES: Mapping[str, Rule] = {
     # "只能上传枚举值范围内的字段值"; the list is in gettemplate.keywordEnumValueList.
     "enum": Rule(_("one of the values listed for this template")),
     "enum_string": Rule(_("one of the values listed for this template")),
-    # Old templates: folded over 20, cut at a line break (doc/0002888d8801e897a561dfe6e61800).
+    # No page says so; eight public code bases do, one of them 6 (docs/wechat-api.md, 2.5).
+    "short_thing": Rule(
+        _("at most 5 characters, as far as is known"), limit=5, may_be_empty=True, refuses=False
+    ),
+    # Old templates: folded over 20, cut at a line break (docs/wechat-api.md, 2.4).
     "keyword": Rule(
         _("at most 20 characters on one line, because WeChat folds or cuts off the rest"),
         limit=20,

@@ -8,6 +8,9 @@ import unicodedata
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
+EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\u2b55\u231a\u231b\ufe0f\u20e3]")
+
+
 def count(text: str) -> int:
     """Length as the limits count it: UTF-16 units, so an emoji is 2 or more.
 

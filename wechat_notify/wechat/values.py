@@ -145,8 +145,21 @@ def _without_fields(
     return wire, problems
 
 
+def plain_text(name: str, given: object) -> tuple[str, Problem | None]:
+    """What was given for a field that no template has yet: its text, or why it is none."""
+    value = given
+    if isinstance(given, Mapping):
+        if "value" not in given:
+            return "", Problem(name, str(_NO_VALUE), given)
+        value = given["value"]
+    if isinstance(value, _CONTAINERS) or callable(value):
+        return "", Problem(name, str(_NOT_TEXT % {"type": type(value).__name__}), value)
+    text = CONTROL.sub(" ", to_text(value, "")).strip()
+    return text, None
+
+
 def _why_unknown(name: object) -> str:
-    # Sent as they stand in the content, keys give 47003 "is empty" (oCJUsw3Aa21D0Za7PCVD2LXdZ9M8).
+    # Sent as they stand in the content, keys give 47003 "is empty" (docs/wechat-api.md, 2.5).
     return str(_SUFFIX if isinstance(name, str) and name.endswith(".DATA") else _UNKNOWN)
 
 

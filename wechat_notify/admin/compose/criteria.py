@@ -1,33 +1,43 @@
-"""To whom, as it was chosen: what a form says, and what is kept under a name."""
+"""The choice of recipients, as a form makes it and as saved recipients keep it."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
-from operator import or_
+from operator import and_, or_
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ...delivery.audience import Audience, everyone
-from .lists import Selection
+from ...models import MessageTemplate
+from .audience import Audience, everyone
+from .choosable import People
+from .list_selection import Selection
+from .narrowing import EVERYBODY, Narrowing
 from .pasted import allowed_openids
-from .people import People
+
+LISTS = ("groups", "segments", "users", "openids")
+NOBODY = Q(pk__in=())
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Everyone, groups, single people, openids and rows of another list, all added up.
+    """Everyone, groups, segments, single people, openids and rows of another list, all together.
 
     Groups and users are primary keys as text: what a form sends, and JSON keeps of any key.
+    Segments are the site's own, by name. ``in_all``: only who is in every one of the groups and
+    segments. ``narrowing`` leaves only some of all these people.
     """
 
     everyone: bool = False
     groups: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    in_all: bool = False
     users: tuple[str, ...] = ()
     openids: tuple[str, ...] = ()
     selection: Selection | None = None
+    narrowing: Narrowing = EVERYBODY
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Criteria":
@@ -35,59 +45,100 @@ class Criteria:
         rows = kept.get("list")
         return cls(
             everyone=bool(kept.get("everyone")),
-            **{name: tuple(kept.get(name) or ()) for name in ("groups", "users", "openids")},
+            **{name: tuple(kept.get(name) or ()) for name in LISTS},
+            in_all=bool(kept.get("in_all")),
             selection=Selection(rows["label"], rows["query"], tuple(rows["ids"])) if rows else None,
+            narrowing=Narrowing.from_json(kept),
         )
 
     def __bool__(self) -> bool:
-        """Whether anything was chosen."""
-        return self != Criteria()
+        """Whether anybody was chosen."""
+        return replace(self, in_all=False, narrowing=EVERYBODY) != Criteria()
 
     def as_json(self) -> dict[str, Any]:
-        """For a column; nothing stands in it that was not chosen."""
+        """For a JSON column, without what was not chosen."""
         kept: dict[str, Any] = {"everyone": True} if self.everyone else {}
-        for name in ("groups", "users", "openids"):
+        for name in LISTS:
             if chosen := getattr(self, name):
                 kept[name] = list(chosen)
+        if self.in_all:
+            kept["in_all"] = True
         if rows := self.selection:
             kept["list"] = {"label": rows.label, "query": rows.query, "ids": list(rows.ids)}
-        return kept
+        return kept | self.narrowing.as_json()
 
     def summary(self) -> Iterator[str]:
-        """What was chosen, in a few words each; whom it means is for the database to say."""
+        """What was chosen, in a few words each. It asks the database nothing."""
         if self.everyone:
             yield _("Everyone who has bound WeChat")
         if count := len(self.groups):
             yield ngettext("%d group", "%d groups", count) % count
+        if count := len(self.segments):
+            yield ngettext("%d segment", "%d segments", count) % count
+        if self.in_all:
+            yield _("Only who is in all of them")
         if count := len(self.users):
             yield ngettext("%d person", "%d people", count) % count
         if count := len(self.openids):
             yield ngettext("%d openid", "%d openids", count) % count
         if self.selection is not None:
             yield self.selection.described()
+        yield from self.narrowing.summary()
 
     def conditions(self, people: People, account: str) -> Iterator[Q]:
-        """What makes a user one of those who are meant. Raises ``LookupError`` as ``audience``."""
+        """Conditions, any of which chooses a user. Raises ``LookupError`` like ``audience``."""
         chosen: list[QuerySet[Any]] = []
         if self.users:
             yield Q(pk__in=self.users)
         if self.everyone:
             chosen.append(everyone(people.all(), account))
-        if self.groups:
-            chosen.append(people.all().filter(groups__in=self.groups))
         if self.selection is not None:
             chosen.append(self.selection.users(people.site, people.request))
         yield from (Q(pk__in=users.values("pk")) for users in chosen)
+        together = [*self._together(people)]
+        yield from [reduce(and_, together)] if together and self.in_all else together
+
+    def _together(self, people: People) -> Iterator[Q]:
+        """A condition for each group and segment."""
+        for group in self.groups:
+            yield Q(pk__in=people.all().filter(groups=group).values("pk"))
+        for name in self.segments:
+            # A KeyError is a LookupError: the site does not offer it any more.
+            yield Q(pk__in=people.segments[name].users.order_by().values("pk"))
 
 
-def audience(account: str, people: People, chosen: Iterable[Criteria]) -> Audience:
-    """Whom all these mean together, and nobody whom ``people`` does not hold.
+def audience(
+    account: str,
+    people: People,
+    chosen: Iterable[Criteria],
+    *,
+    template: MessageTemplate | None = None,
+    narrowing: Narrowing = EVERYBODY,
+) -> Audience:
+    """All recipients that were ``chosen``, as far as ``people`` has them.
 
-    Raises ``LookupError`` where a list that people were chosen on cannot be read.
+    ``narrowing`` applies to all of them, beside what each of the ``chosen`` has. ``template``: the
+    one that is composed with. Raises ``LookupError`` if a list that people were chosen on cannot
+    be read, or a segment is not offered any more.
     """
     several = list(chosen)
-    conditions = [found for one in several for found in one.conditions(people, account)]
-    users = people.all().filter(reduce(or_, conditions)) if conditions else people.all().none()
-    openids = dict.fromkeys(openid for one in several for openid in one.openids)
-    allowed = allowed_openids(openids, people.all(), account)
-    return Audience(account, users, tuple(openid for openid in openids if openid in allowed))
+    conditions = [_condition(one, people, account, template) for one in several]
+    met = narrowing.users(account, template)
+    users = people.offered.related(people.all().filter(reduce(or_, conditions, NOBODY) & met))
+    openids: dict[str, None] = {}
+    for one in several:
+        listed = one.narrowing.openids(list(one.openids), account, template)
+        openids |= dict.fromkeys(listed)
+    left = narrowing.openids(list(openids), account, template)
+    allowed = allowed_openids(left, people.all(), account)
+    return Audience(account, users, tuple(openid for openid in left if openid in allowed))
+
+
+def _condition(
+    criteria: Criteria, people: People, account: str, template: MessageTemplate | None
+) -> Q:
+    """The condition of a user whom these criteria choose."""
+    found = [*criteria.conditions(people, account)]
+    if not found:
+        return NOBODY
+    return reduce(or_, found) & criteria.narrowing.users(account, template)

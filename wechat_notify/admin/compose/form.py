@@ -1,4 +1,4 @@
-"""The form: one input for each field of the template, where a tap leads, to whom, and when."""
+"""The form: a value for each field of the template, the link, the recipients, and the time."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,19 +10,30 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from ...delivery.content import complete, link_problems
+from ...dry_run import link_problems, with_scheme
+from ...models import TITLE_LENGTH, Notification, as_title
+from ...placeholders import has_placeholders
 from ...types import MiniProgram
 from ...wechat import fields as template_fields
-from .draft import VALUE, Composing, Message
+from .draft import VALUE, Composing, Draft
 from .inputs import MomentField, ValueField
-from .recipients import RecipientsForm
+from .recipients_form import RecipientsForm
 
 NOW, LATER = "now", "later"
 
 
 class ComposeForm(RecipientsForm):
-    """A whole message. ``message`` is what was composed, once ``is_valid()``."""
+    """A whole message. Once it ``is_valid()``, ``draft`` is what was composed."""
 
+    title = forms.CharField(
+        label=_("Title"),
+        required=False,
+        max_length=TITLE_LENGTH,
+        help_text=_(
+            "For finding this message again: recipients do not see it. Empty: the first values "
+            "that everybody gets."
+        ),
+    )
     url = forms.CharField(
         label=_("Link"),
         required=False,
@@ -44,14 +55,31 @@ class ComposeForm(RecipientsForm):
         widget=forms.RadioSelect,
     )
     send_at = MomentField(label=_("Send at"), required=False)
+    priority = forms.TypedChoiceField(
+        label=_("Priority"),
+        required=False,
+        choices=[
+            ("", _("By the number of recipients")),
+            *((value, capfirst(label)) for value, label in Notification.Priority.choices),
+        ],
+        coerce=lambda value: Notification.Priority(int(value)),
+        empty_value=None,
+        help_text=_(
+            "Urgent messages are sent first, bulk messages last. By the number of recipients: "
+            "bulk for more than 100, otherwise normal."
+        ),
+    )
     expires_at = MomentField(
         label=_("Not later than"),
         required=False,
         help_text=_("What has not been sent by then is not sent at all."),
     )
+    # Chosen on the last page, which shows whom it leaves out. The form forgets it.
+    leave_out = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, composing: Composing, data: QueryDict | None = None) -> None:
         super().__init__(composing, data)
+        self.given = data if data is not None else QueryDict()
         for field in composing.fields:
             self.fields[VALUE + field.name] = ValueField(composing, field)
         template = composing.template
@@ -60,8 +88,13 @@ class ComposeForm(RecipientsForm):
 
     @classmethod
     def unchecked(cls, composing: Composing, data: QueryDict) -> "ComposeForm":
-        """The form as far as it is filled in, without a word about what is wrong or missing."""
+        """The form with what is filled in so far, without errors."""
         form = cls(composing)
+        form.given = data
+        # A link to this page may say what the site's code says: ?value_order_no=…
+        for name, key in composing.template.field_names.items():
+            if VALUE + name in data and VALUE + key in form.fields:
+                form.initial[VALUE + key] = data[VALUE + name]
         for name, field in form.fields.items():
             if name in data:
                 form.initial[name] = field.widget.value_from_datadict(data, {}, name)
@@ -72,11 +105,16 @@ class ComposeForm(RecipientsForm):
         return (self[VALUE + field.name] for field in self.composing.fields)
 
     def typed(self) -> dict[str, str]:
-        """What stands in these inputs, checked or not, by the template's field names."""
+        """What was typed into these inputs, by field name, checked or not."""
         return {
             bound.name.removeprefix(VALUE): str(bound.value() or "").strip()
             for bound in self.values()
         }
+
+    @property
+    def has_table(self) -> bool:
+        """Whether a table was given, checked or not."""
+        return bool((self["table"].value() or "").strip())
 
     def link(self) -> tuple[str, MiniProgram | None]:
         """Where a tap would lead, checked or not."""
@@ -87,17 +125,22 @@ class ComposeForm(RecipientsForm):
         return url, {"appid": appid, "pagepath": page} if appid else None
 
     @property
-    def message(self) -> Message:
+    def draft(self) -> Draft:
         """What was composed. Only of a form that is valid."""
         given = self.cleaned_data
-        return Message(
-            self.composing,
-            given["data"],
-            given["audience"],
-            given["url"],
-            given["miniprogram"],
-            given["send_at"],
-            given["expires_at"],
+        return Draft(
+            composing=self.composing,
+            data=given["data"],
+            audience=given["audience"],
+            criteria=given["criteria"],
+            title=as_title(given["title"]) or self.composing.title(given["data"]),
+            url=given["url"],
+            miniprogram=given["miniprogram"],
+            send_at=given["send_at"],
+            expires_at=given["expires_at"],
+            priority=given["priority"],
+            leave_out=given["leave_out"],
+            table=given["table"],
         )
 
     def clean(self) -> dict[str, Any]:
@@ -109,33 +152,38 @@ class ComposeForm(RecipientsForm):
 
     def _clean_values(self, given: dict[str, Any]) -> None:
         typed = {field.name: given.get(VALUE + field.name, "") for field in self.composing.fields}
-        given["data"] = data = self.composing.personal(typed)
+        table = given.get("table")
+        given["data"] = data = self.composing.personal(typed, table)
+        # What the table may give everybody can be left empty here.
+        optional = table.fields if table is not None else ()
         for field in self.composing.fields:
-            name = VALUE + field.name
+            name, text = VALUE + field.name, typed[field.name]
             wrong = data.problems.get(field.name)
-            if wrong is None and field.name not in data.personal_fields:
-                wrong = template_fields.check(field, typed[field.name])
+            is_shared = not has_placeholders(text) and (text or field.name not in optional)
+            if wrong is None and is_shared:
+                wrong = template_fields.check(field, text)
             if wrong and name not in self.errors:
                 self.add_error(name, capfirst(wrong))
 
     def _clean_link(self, given: dict[str, Any]) -> None:
         appid = given.get("miniprogram_appid", "")
         page = given.get("miniprogram_pagepath", "")
-        given["miniprogram"] = complete({"appid": appid, "pagepath": page}) if appid else None
+        given["miniprogram"] = {"appid": appid, "pagepath": page} if appid else None
         if page and not appid:
             self.add_error("miniprogram_appid", _("A page needs the mini program it is in."))
-        for problem in link_problems(given.get("url", ""), given["miniprogram"]):
+        given["url"] = with_scheme(given.get("url", ""))
+        for problem in link_problems(given["url"], given["miniprogram"]):
             self.add_error("url", capfirst(problem.message))
 
     def _clean_times(self, given: dict[str, Any]) -> None:
         if given.get("when") != LATER:
             given["send_at"] = None
         elif not given.get("send_at") and "send_at" not in self.errors:
-            self.add_error("send_at", _("Say when it is to be sent."))
+            self.add_error("send_at", _("Enter the time of sending."))
         for name in ("send_at", "expires_at"):
             moment = given.get(name)
             if moment is not None and moment <= timezone.now():
-                self.add_error(name, _("This time is over."))
+                self.add_error(name, _("This time has passed."))
         send_at, expires_at = given.get("send_at"), given.get("expires_at")
         if send_at and expires_at and expires_at <= send_at:
             self.add_error("expires_at", _("This is before it would be sent."))

@@ -13,15 +13,15 @@ from .draft import VALUE, Composing
 LONGEST = 1_000
 MOMENT = "%Y-%m-%dT%H:%M"
 
-# What a phone's keyboard should offer.
+# The keyboard that a phone shows.
 KEYBOARDS = {"amount": "decimal", "number": "decimal", "phone_number": "tel"}
-# The browser's picker beside a text input: ranges and the forms that WeChat takes are typed.
+# The browser's picker, beside a text input in which a range can be typed too.
 PICKERS = {"time": "datetime-local", "date": "date"}
 
 
 class ValueField(forms.CharField):
-    """The value of one field of a template. What its rule says is checked by the whole form,
-    which knows what is a placeholder."""
+    """The value of one field of a template. The form checks its rule, because the form knows what
+    is a placeholder."""
 
     def __init__(self, composing: Composing, field: Field) -> None:
         rule = field.rule
@@ -36,7 +36,7 @@ class ValueField(forms.CharField):
         self.limit = rule.limit if rule is not None else None
         self.choices = sorted(_choices(composing, field))
         self.list_id = f"wechat-choices-{field.name}" if self.choices else ""
-        # Far more than WeChat takes, and no maxlength: what is typed is never cut off silently.
+        # More than WeChat takes. Not maxlength, which cuts pasted text off silently.
         self.validators.append(MaxLengthValidator(LONGEST))
         self.widget.attrs.update(self._attributes(composing, field))
 
@@ -62,6 +62,6 @@ def _choices(composing: Composing, field: Field) -> frozenset[str]:
 
 
 class MomentField(forms.DateTimeField):
-    """A date and a time of day in the active time zone, by the browser's own picker."""
+    """A date and time in the active time zone, with the browser's picker."""
 
     widget = forms.DateTimeInput(format=MOMENT, attrs={"type": "datetime-local"})

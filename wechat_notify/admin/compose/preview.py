@@ -5,25 +5,26 @@ from typing import Any
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from ...const_values import warnings
 from ...exceptions import InvalidData
+from ...placeholders import PersonalData
 from ...wechat import fields as template_fields
 from ...wechat.text import count
 from ...wechat.values import to_text
-from ..people import shown_name
+from ..parts.people import shown_name
+from .const_values import warnings
 from .draft import Composing
 from .form import ComposeForm
 
 
 def preview(form: ComposeForm) -> dict[str, Any]:
-    """For the page's script: ``card`` (HTML), ``person`` (whose card it is, or empty) and
-    ``fields``, which has ``error``, ``warning`` and ``count`` of each value.
+    """For the page's script: ``card`` (HTML), ``title`` (what it is called if none is typed),
+    ``person`` (whose card it is, or "") and ``fields``, with ``error``, ``warning`` and ``count``
+    of each value.
 
-    ``form`` holds what has been typed so far; nothing of it need be valid.
+    ``form`` holds what has been typed so far; it need not be valid.
     """
     composing, typed = form.composing, form.typed()
-    data = composing.personal(typed)
-    person = _person(form) if data.personal_fields else ""
+    data, person = _whose(form, typed)
     try:
         made, wrong = data.for_person(person), data.problems
     except InvalidData as error:
@@ -31,17 +32,25 @@ def preview(form: ComposeForm) -> dict[str, Any]:
     values = {field.name: to_text(made[field.name], field.type) for field in composing.fields}
     return {
         "card": str(composing.card(values, *form.link())),
+        "title": composing.title(data),
         "person": _("As %s sees it") % shown_name(person) if person else "",
         "fields": _said(composing, values, wrong),
     }
 
 
-def _person(form: ComposeForm) -> Any:
-    """Somebody who would get it; the person at the keyboard while there is nobody."""
-    form.full_clean()
-    audience = form.cleaned_data.get("audience")
-    found = audience.somebody() if audience is not None else None
-    return found if found is not None else form.composing.request.user
+def _whose(form: ComposeForm, typed: dict[str, str]) -> tuple[PersonalData, Any]:
+    """The values, and a recipient: the user who composes while there is none; "" if it is all the
+    same."""
+    composing = form.composing
+    if not form.has_table and not composing.personal(typed).personal_fields:
+        return composing.personal(typed), ""
+    checked = form if form.is_bound else ComposeForm(composing, form.given)
+    checked.full_clean()
+    data = composing.personal(typed, checked.cleaned_data.get("table")).with_sample()
+    audience = checked.cleaned_data.get("audience")
+    found = audience.first_user() if audience is not None else None
+    is_personal = bool(data.personal_fields)
+    return data, (found or composing.request.user) if is_personal else ""
 
 
 def _said(

@@ -1,10 +1,8 @@
-"""What sending would do: who gets it, who does not and why, and what stands in the way."""
+"""What sending would do: who gets it, who does not and why, and what prevents it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import Any
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -13,65 +11,100 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ...conf import settings
-from ...const_values import warnings
-from ...delivery.audience import Checked, check_each
-from ...delivery.recipients import NOT_BOUND, NOT_FOLLOWING, Target
-from ...exceptions import InvalidData, Problem
-from ...models import OpenIDBinding
-from ..base import may_see_openids
-from ..explanations import why_paused
-from ..people import shown_name, who
-from ..rests import why_at_rest
-from .draft import Message
+from ...dry_run import (
+    NOT_BOUND,
+    NOT_FOLLOWING,
+    Target,
+    data_problems,
+    has_host,
+    priority_for,
+)
+from ...exceptions import Problem
+from ...models import Notification, OpenIDBinding
+from ...senders import how_to_start, nobody_sends_later
+from ..base import Button
+from ..parts.account_rests import why_at_rest
+from ..parts.explanations import why_waits
+from ..parts.left_out import LeftOut
+from ..parts.people import shown_name, who
+from ..parts.remedies import for_template
+from ..permissions import may_see_openids
+from .audience import Checked, check_each
+from .const_values import warnings
+from .draft import Draft
+from .table_people import WrongRow, wrong_rows
 
 NAMED = 10
+LISTED = 100
 CARDS = 3
-# Looking at each recipient's own values takes a tenth of a millisecond or so.
+# Checking one recipient's values takes about a tenth of a millisecond.
 MOST_CHECKED = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """People who will not get it: why, how many, and the first of them by name."""
-
-    reason: str
-    count: int
-    named: list[SafeString]
-
-    @property
-    def more(self) -> int:
-        return self.count - len(self.named)
-
-
 class Review:
-    """One message on its way out, looked at from all sides."""
+    """What the last page before sending shows of a draft."""
 
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.composing = message.composing
-        self.audience = message.audience
-        self.template = message.composing.template
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.composing = draft.composing
+        self.audience = draft.audience
+        self.template = draft.composing.template
+        self.table = draft.table
         self.fields = {field.name: field.label or field.name for field in self.composing.fields}
+        self.url, self.miniprogram = self.composing.opened(draft.url, draft.miniprogram)
 
     @cached_property
     def checked(self) -> Checked | None:
-        """What came of each recipient's own values; None where all get the same."""
-        if not self.message.data.personal_fields:
+        """The check of each recipient's own values; None if all get the same."""
+        if not self.draft.data.personal_fields:
             return None
         return check_each(
-            self.audience, self.template, self.message.data, most=MOST_CHECKED, listed=NAMED
+            self.audience,
+            self.template,
+            self.draft.data,
+            most=MOST_CHECKED,
+            listed=self._listed,
+            label=self._label,
         )
 
     @property
+    def _listed(self) -> int:
+        """Of how many people the problems are listed: of more in a table, to be mended there."""
+        return NAMED if self.table is None else LISTED
+
+    def _label(self, target: Target) -> str:
+        line = self.table.line_of(target.person) if self.table is not None else None
+        if line is None:
+            return target.label
+        return _("Line %(line)d: %(name)s") % {"line": line, "name": target.label}
+
+    @property
     def skips_invalid(self) -> bool:
-        """Whether a bad value of one person keeps the message from that person only."""
-        return settings.INVALID_DATA == "skip"
+        """Whether a person with a bad value is skipped, instead of nothing being sent."""
+        return self.draft.leave_out or settings.INVALID_DATA == "skip"
+
+    @property
+    def may_leave_out(self) -> bool:
+        """Whether to offer to send it without those who are in the way, of whom not all may be
+        known."""
+        checked = self.checked
+        is_bad = checked is not None and (checked.people or not checked.complete)
+        refused = checked.people if checked is not None else 0
+        in_the_way = (is_bad and not self.skips_invalid) or self.draft.wrong_rows
+        return bool(in_the_way and refused < self.audience.count())
 
     @cached_property
     def count(self) -> int:
-        """How many messages would go out."""
+        """How many messages would be sent."""
         bad = self.checked.people if self.checked is not None and self.skips_invalid else 0
         return self.audience.count() - bad
+
+    @cached_property
+    def priority(self) -> Notification.Priority:
+        """What is chosen, or follows from the number of recipients, those left out among them."""
+        if self.draft.priority is not None:
+            return self.draft.priority
+        return priority_for(self.audience.recipients)
 
     @cached_property
     def left_out(self) -> list[LeftOut]:
@@ -81,7 +114,11 @@ class Review:
         ]
         if self.skips_invalid and self.checked is not None:
             reason = _("A value breaks the rule of its field.")
-            groups.append(LeftOut(reason, self.checked.people, self._problem_lines()))
+            groups.append(LeftOut(reason, self.checked.people, self._value_lines()))
+        if self.table is not None and self.draft.leave_out:
+            reason = _("Their row in the table cannot be used. Nothing is recorded for them.")
+            lines = _row_lines(self.table.wrong)
+            groups.append(LeftOut(reason, len(self.table.wrong), lines))
         return [group for group in groups if group.count]
 
     def _unbound(self) -> list[SafeString]:
@@ -94,24 +131,39 @@ class Review:
         return [who(row, whole=whole) for row in rows]
 
     @cached_property
-    def obstacle(self) -> str:
-        """Why it cannot be sent as it stands; empty where it can."""
+    def obstacles(self) -> list[str]:
+        """Why it cannot be sent as it is; empty if it can."""
+        if found := [*self._obstacles()]:
+            return found
+        return [] if self.count else [_("Nobody would get this message.")]
+
+    def _obstacles(self) -> Iterator[str]:
         if self.checked is not None and self.checked.people and not self.skips_invalid:
-            return ngettext(
+            yield ngettext(
                 "%d person would get a value that WeChat refuses. Nothing is sent until it is "
-                "mended.",
+                "corrected.",
                 "%d people would get a value that WeChat refuses. Nothing is sent until they are "
-                "mended.",
+                "corrected.",
                 self.checked.people,
             ) % (self.checked.people,)
-        return "" if self.count else _("Nobody would get this message.")
+        if rows := len(self.draft.wrong_rows):
+            yield ngettext(
+                "%d row of the table cannot be used.", "%d rows of the table cannot be used.", rows
+            ) % (rows,)
 
     @cached_property
     def problems(self) -> list[SafeString]:
         """The obstacle's reasons, by person."""
-        return [] if self.skips_invalid else self._problem_lines()
+        values = [] if self.skips_invalid else self._value_lines()
+        return _row_lines(self.draft.wrong_rows) + values
 
-    def _problem_lines(self) -> list[SafeString]:
+    @property
+    def more_problems(self) -> int:
+        """How many rows and people with a problem are not listed."""
+        people = self.checked.people if self.checked and not self.skips_invalid else 0
+        return max(0, len(self.draft.wrong_rows) - LISTED) + max(0, people - self._listed)
+
+    def _value_lines(self) -> list[SafeString]:
         return [self._line(problem) for problem in self.checked.problems] if self.checked else []
 
     def _line(self, problem: Problem) -> SafeString:
@@ -122,47 +174,87 @@ class Review:
     def warnings(self) -> list[str]:
         return [*self._about_sending(), *self._about_values()]
 
+    @cached_property
+    def ways(self) -> list[Button]:
+        """Pages that let messages of this template go, while something keeps them."""
+        return for_template(self.composing.site, self.composing.request, self.template)
+
     def _about_sending(self) -> Iterator[str]:
-        if why := why_paused(self.template):
+        if why := why_waits(self.template):
             yield _("This template is paused, its messages wait: %s") % why
         rest = why_at_rest(self.template.account)
         if rest is not None:
-            yield f"{rest.heading} {rest.reason}"
-        if self.checked is not None and not self.checked.complete:
+            yield str(rest)
+        if self.url and not has_host(self.url):
             text = _(
-                "The values of the first %d people were looked at. The others follow when it is "
-                "sent; if one of them is bad, nothing is sent at all."
+                "WeChat cannot open the link %s: it is a page of this site, and nothing says where "
+                "this site is. Write the whole link, or have the setting SITE_URL set."
             )
-            yield text % self.checked.looked_at
+            yield text % self.url
+        if self.draft.send_at is not None and nobody_sends_later(self.template.account):
+            yield _("Nobody would send it then: no worker is running.") + f" {how_to_start()}"
+        if self.checked is not None and not self.checked.complete:
+            yield self._follows() % self.checked.looked_at
+
+    def _follows(self) -> str:
+        if self.skips_invalid:
+            return _(
+                "The values of the first %d people were looked at. The others follow when it is "
+                "sent; whoever has a bad one is left out."
+            )
+        return _(
+            "The values of the first %d people were looked at. The others follow when it is "
+            "sent; if one of them is bad, nothing is sent at all."
+        )
 
     def _about_values(self) -> Iterator[str]:
-        """What may go wrong with what everybody gets, though nothing of it is certain."""
-        shared = self.message.data.shared
+        """What may go wrong with the shared values. None of it is certain."""
+        shared = self.draft.data.shared
         for problem in warnings(self.template, shared, self.composing.learned):
             if problem.field in self.fields:
                 yield f"{self.fields[problem.field]}: {capfirst(problem.message)}"
 
+    def table_facts(self) -> Iterator[str]:
+        """How many rows of the table are used, and what its columns mean."""
+        if self.table is None:
+            return
+        rows = len(self.table.lines)
+        yield ngettext("Table: %d row is used", "Table: %d rows are used", rows) % rows
+        columns, headings = self.table.columns, self.table.headings
+        filled = [_filled(headings[at], self.fields[key]) for at, key in columns.fields.items()]
+        if filled:
+            yield _("Columns: %s") % ", ".join(filled)
+        if columns.unused:
+            yield _("Columns that mean nothing here: %s") % ", ".join(columns.unused)
+
     @cached_property
     def cards(self) -> list[tuple[str, SafeString]]:
-        """The card, or those of the first few people with their names where they differ."""
-        if not self.message.data.personal_fields:
-            return [("", self.message.card_for(""))]
-        found = islice(self.audience.targets(), CARDS)
-        return [(_name(target), card) for target in found if (card := self._card(target.person))]
+        """The card; if cards differ, those of the first few people who get one, by name."""
+        if not self.draft.data.personal_fields:
+            return [("", self.draft.card_for(""))]
+        looked_at = islice(self.audience.targets(), MOST_CHECKED)
+        good = (target for target in looked_at if not self._problems(target))
+        found = list(islice(good, CARDS))
+        return [(_name(target), self.draft.card_for(target.person)) for target in found]
 
-    def _card(self, person: Any) -> SafeString | None:
-        try:
-            return self.message.card_for(person)
-        except InvalidData:
-            return None
+    def _problems(self, target: Target) -> list[Problem]:
+        return data_problems(self.template, self.draft.data.for_person, target)
 
     @cached_property
     def can_be_tested(self) -> bool:
-        """Whether the person at the keyboard can get it first."""
+        """Whether the user who composes can get a test."""
         mine = OpenIDBinding.objects.filter(
             account=self.template.account, user=self.composing.request.user.pk
         )
         return mine.reachable().exists()
+
+
+def _row_lines(rows: Sequence[WrongRow]) -> list[SafeString]:
+    return [format_html("{}", line) for line in wrong_rows(rows[:LISTED])]
+
+
+def _filled(heading: str, label: str) -> str:
+    return heading if heading == label else f"{heading} → {label}"
 
 
 def _name(target: Target) -> str:

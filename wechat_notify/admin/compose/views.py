@@ -1,80 +1,84 @@
-"""The pages: choose a template, fill in the form, look at it once more, send."""
+"""The pages: choose a template, fill in the form, review it, send it."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
-from django.urls import URLPattern, path
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from ...exceptions import ConfigurationError, InvalidData, TemplateNotFound
-from ...models import Notification, RecipientFilter
-from ..access import allowed_accounts
-from ..base import Button
-from ..links import object_link
-from ..pages import admin_page
-from .answers import AnswersMixin
-from .draft import Composing, carried, templates_for
+from ...models import MessageTemplate, Notification, RecipientFilter
+from ..base import Button, page
+from ..parts.confirmation import ALREADY, new_token, once_token
+from ..parts.filters import NUMBER
+from ..parts.frame import admin_page
+from ..parts.links import object_link
+from ..permissions import allowed_accounts, may_compose, may_save_recipients
+from .button import TITLE, compose_buttons, compose_url
+from .choosable import described, search_term
+from .draft import Composing, Draft, carried, templates_for
+from .filled_in import LEAVE_OUT, filled_in
 from .form import ComposeForm
-from .links import TITLE, compose_url
-from .people import described, may_compose, search_term
+from .json_views import FOUND_USERS, JSONViewsMixin
 from .preview import preview
 from .review import NAMED, Review
-from .saving import SavingForm, may_save
-from .sending import Sent, is_nonce, new_nonce, send, send_test
+from .save_recipients import SavingForm
+from .sending import send, send_test
 from .thumbnails import thumbnails
 
-FOUND_USERS = 20
-PRIMARY_KEY = re.compile("[0-9]{1,18}")
 
+class ComposeMixin(JSONViewsMixin):
+    """Composing, on the notifications, for users who may send and may see users.
 
-class ComposeMixin(AnswersMixin):
-    """On the notifications, for whoever may send and may see users.
-
-    One address for all steps; the button that was pressed says which. What has been filled in
-    travels from page to page in the form itself, so nothing typed is lost, whatever is wrong with
-    it, and two messages can be composed side by side.
+    All steps have one address; the pressed button says which step is next. Each page sends on what
+    has been filled in so far, so nothing typed is lost, and two messages can be composed side by
+    side.
     """
 
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self._compose_view)
-        name = f"{self.opts.app_label}_{self.opts.model_name}_compose"
-        return [path("compose/", view, name=name), *super().get_urls()]
-
     def list_buttons(self, request: HttpRequest) -> list[Button]:
-        allowed = may_compose(self.admin_site, request)
-        own = [Button(TITLE, compose_url(self.admin_site))] if allowed else []
-        return own + super().list_buttons(request)
+        return [*compose_buttons(self.admin_site, request), *super().list_buttons(request)]
 
+    def first_steps(self, request: HttpRequest) -> list[Button]:
+        return compose_buttons(self.admin_site, request)
+
+    @page("compose/", "compose")
     def _compose_view(self, request: HttpRequest) -> HttpResponse:
         if not may_compose(self.admin_site, request):
             raise PermissionDenied
-        given = request.POST if request.method == "POST" else request.GET
+        given, unreadable = filled_in(request)
         composing = self.composing(request, given.get("template", ""))
         if composing is None or "_templates" in given:
             return self.choose(request, carried(given))
-        if "_save_recipients" in request.POST and may_save(composing):
-            return self._save_recipients(request, composing)
+        if unreadable:
+            told = _("The file cannot be used. %s") % unreadable
+            self.message_user(request, told, messages.ERROR)
+            return self._fill_in(request, ComposeForm.unchecked(composing, given))
+        if "_save_recipients" in request.POST and may_save_recipients(request):
+            return self._save_recipients(request, composing, given)
         for name, step in self._steps().items():
             if name in request.POST:
-                form = ComposeForm(composing, request.POST)
+                form = ComposeForm(composing, given)
                 return step(request, form) if form.is_valid() else self._fill_in(request, form)
         return self._fill_in(request, ComposeForm.unchecked(composing, given))
 
     def _steps(self) -> dict[str, Callable[[HttpRequest, ComposeForm], HttpResponse]]:
         """What each button does with a form that is valid."""
-        return {"_review": self._review, "_test": self._test, "_send": self._send}
+        return {
+            "_review": self._review,
+            LEAVE_OUT: self._review,
+            "_test": self._test,
+            "_send": self._send,
+        }
 
     # -- the pages ----------------------------------------------------------------------------
 
     def choose(self, request: HttpRequest, hidden: list[tuple[str, str]]) -> HttpResponse:
-        """The templates to choose from. ``hidden``: what has been filled in so far, if anything."""
+        """The templates to choose from. ``hidden``: what has been filled in so far."""
         given = request.POST if request.method == "POST" else request.GET
         term = search_term(given, "q")
         return admin_page(
@@ -84,16 +88,25 @@ class ComposeMixin(AnswersMixin):
             title=TITLE,
             step=1,
             term=term,
-            tiles=thumbnails(self._choosable(request, given), term),
+            tiles=thumbnails(self.admin_site, request, self._choosable(request, given), term),
             hidden=hidden,
+            ways=self._templates_first(request),
             compose_url=compose_url(self.admin_site),
             several_accounts=len(allowed_accounts(self.admin_site, request)) > 1,
         )
 
+    def _templates_first(self, request: HttpRequest) -> list[Button]:
+        """How to get templates, for those who may; shown where there are none."""
+        if not self.admin_site.is_registered(MessageTemplate):
+            return []
+        templates: Any = self.admin_site.get_model_admin(MessageTemplate)
+        may_see = templates.has_view_permission(request)
+        return templates.first_steps(request) if may_see else []
+
     def _choosable(self, request: HttpRequest, given: QueryDict) -> Any:
-        """The templates; those of the right account, where saved recipients are chosen already."""
+        """The templates; only those of their account, if saved recipients are already chosen."""
         templates = templates_for(self.admin_site, request)
-        chosen = [pk for pk in given.getlist("filters") if PRIMARY_KEY.fullmatch(pk)]
+        chosen = [pk for pk in given.getlist("filters") if NUMBER.fullmatch(pk)]
         if not chosen:
             return templates
         saved = RecipientFilter.objects.filter(pk__in=chosen)
@@ -102,10 +115,12 @@ class ComposeMixin(AnswersMixin):
     def _fill_in(
         self, request: HttpRequest, form: ComposeForm, *, is_saved: bool = False
     ) -> HttpResponse:
-        """The form; with the name that was typed for the recipients, unless they are saved now."""
+        """The form. ``is_saved``: the recipients were just saved, and their name is cleared."""
         composing, term = form.composing, search_term(request.POST, "user_search")
         account = composing.template.account
         found = composing.people.search(term, account)[:FOUND_USERS] if term else ()
+        previewed = preview(form)
+        form.fields["title"].widget.attrs["placeholder"] = previewed["title"]
         return admin_page(
             self,
             request,
@@ -117,8 +132,8 @@ class ComposeMixin(AnswersMixin):
             chosen=described(form.chosen_users(), account),
             term=term,
             found=described(found, account),
-            preview=preview(form),
-            may_save=may_save(composing),
+            preview=previewed,
+            may_save=may_save_recipients(request),
             saved_as="" if is_saved else request.POST.get("saved_as", ""),
             is_saving="_save_recipients" in request.POST and not is_saved,
             compose_url=compose_url(self.admin_site),
@@ -126,9 +141,11 @@ class ComposeMixin(AnswersMixin):
             users_url=self.url("compose_users"),
         )
 
-    def _save_recipients(self, request: HttpRequest, composing: Composing) -> HttpResponse:
-        """Keep the recipients, whatever the rest of the message looks like, and go on with it."""
-        form, is_new = SavingForm(composing, request.POST), False
+    def _save_recipients(
+        self, request: HttpRequest, composing: Composing, given: QueryDict
+    ) -> HttpResponse:
+        """Save the recipients, also if the rest of the form is invalid, and show it again."""
+        form, is_new = SavingForm(composing, given), False
         if form.is_valid():
             saved, is_new = form.save()
             if is_new:
@@ -143,21 +160,21 @@ class ComposeMixin(AnswersMixin):
         for problems in form.errors.values():
             for problem in problems:
                 self.message_user(request, _("Nothing was saved. %s") % problem, messages.ERROR)
-        unchecked = ComposeForm.unchecked(composing, request.POST)
+        unchecked = ComposeForm.unchecked(composing, given)
         return self._fill_in(request, unchecked, is_saved=is_new)
 
     def _review(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
-        review = Review(form.message)
+        review = Review(form.draft)
         return admin_page(
             self,
             request,
             "compose_review.html",
-            title=_("Look at it once more"),
+            title=_("Review and send"),
             step=3,
             review=review,
-            message=form.message,
-            hidden=[*carried(request.POST), ("template", str(review.template.pk))],
-            nonce=new_nonce(),
+            draft=review.draft,
+            hidden=[*carried(form.given), ("template", str(review.template.pk))],
+            nonce=new_token(),
             compose_url=compose_url(self.admin_site),
             quota_url=self.url("compose_quota"),
         )
@@ -166,23 +183,23 @@ class ComposeMixin(AnswersMixin):
         sent = self._attempt(request, form, send_test)
         if sent is not None and sent.is_new:
             told = _("A test is on its way to you: {}")
-            self._tell(request, told, sent.notification)
+            self._tell(request, told, sent)
         return self._review(request, form)
 
     def _send(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
-        sent = self._attempt(request, form, send)
+        # Somebody may have been deleted since the last page was shown.
+        sent = None if form.draft.wrong_rows else self._attempt(request, form, send)
         if sent is None:
             return self._review(request, form)
         if not sent.is_new:
-            already = _("This was done already. Nothing was sent a second time.")
-            self.message_user(request, already, messages.WARNING)
-        elif sent.notification.send_at is not None:
-            when = date_format(localtime(sent.notification.send_at), "DATETIME_FORMAT")
-            told = _("It goes out with the first delivery run after %s: {}") % when
-            self._tell(request, told, sent.notification)
+            self.message_user(request, ALREADY, messages.WARNING)
+        elif sent.send_at is not None:
+            when = date_format(localtime(sent.send_at), "DATETIME_FORMAT")
+            told = _("It goes out after %s: {}") % when
+            self._tell(request, told, sent, until_done=True)
         else:
-            self._tell(request, _("It is on its way: {}"), sent.notification)
-        return HttpResponseRedirect(self._after(request, sent.notification))
+            self._tell(request, _("It is on its way: {}"), sent, until_done=True)
+        return HttpResponseRedirect(self._after(request, sent))
 
     # -- pieces -------------------------------------------------------------------------------
 
@@ -190,14 +207,14 @@ class ComposeMixin(AnswersMixin):
         self,
         request: HttpRequest,
         form: ComposeForm,
-        verb: Callable[[HttpRequest, Any, str], Sent],
-    ) -> Sent | None:
-        """What was sent; None where it was not, with the reason told."""
-        nonce = request.POST.get("nonce", "")
-        if not is_nonce(nonce):
+        verb: Callable[[HttpRequest, Draft, str], Notification],
+    ) -> Notification | None:
+        """What was sent; None if it was not, after telling the user why."""
+        nonce = once_token(request, "nonce")
+        if not nonce:
             return None
         try:
-            sent = verb(request, form.message, nonce)
+            sent = verb(request, form.draft, nonce)
         except InvalidData as error:
             shown = "; ".join(str(problem) for problem in error.problems[:NAMED])
             self.message_user(request, _("Nothing was sent. %s") % shown, messages.ERROR)
@@ -206,13 +223,24 @@ class ComposeMixin(AnswersMixin):
             self.message_user(request, str(error), messages.ERROR)
             return None
         if sent.is_new:
-            self.log_addition(request, sent.notification, _("Composed in the admin."))
+            self.log_addition(request, sent, _("Composed in the admin."))
         return sent
 
-    def _tell(self, request: HttpRequest, text: str, notification: Notification) -> None:
+    def _tell(
+        self,
+        request: HttpRequest,
+        text: str,
+        notification: Notification,
+        *,
+        until_done: bool = False,
+    ) -> None:
+        """Say it with a link. ``until_done``: the script of the progress panel takes it away."""
         link = object_link(self.admin_site, notification)
         named = link if self.has_view_permission(request) else str(notification)
-        self.message_user(request, format_html(text, named), messages.SUCCESS)
+        told = format_html(text, named)
+        if until_done:
+            told = format_html("<span data-wechat-until-done>{}</span>", told)
+        self.message_user(request, told, messages.SUCCESS)
 
     def _after(self, request: HttpRequest, notification: Notification) -> str:
         if self.has_view_permission(request):

@@ -12,12 +12,15 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from ...account_state import closed_ways
 from ...conf import settings
-from ...delivery.breaker import Breaker
-from ...delivery.worker import DATABASE_TROUBLE, Worker
-from ...diagnosis import rest_in_words
-from ...models import Notification, SendLog
+from ...diagnosis.finding import sentences
+from ...diagnosis.reachability import closure_in_words, closure_next_step, rest_in_words
+from ...dispatchers.worker import Worker
+from ...models import DATABASE_TROUBLE, Notification, SendLog
+from ...sending.breaker import Breaker
 from ..progress import ProgressLine, in_words
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -56,15 +59,18 @@ class Command(BaseCommand):
             "--interval",
             type=seconds,
             default=1.0,
-            help="With --watch: seconds between two looks, up to four times as many when idle "
-            "(%(default)s).",
+            help="With --watch: seconds between two looks (%(default)s). On PostgreSQL, new "
+            "messages also wake the worker.",
         )
         parser.add_argument(
             "--max", type=positive_int, metavar="N", help="Handle at most N messages, then exit."
         )
         parser.add_argument("--account", help="The alias in ACCOUNTS; all where it is left out.")
         parser.add_argument(
-            "--notification", type=positive_int, metavar="ID", help="This notification only."
+            "--notification",
+            type=positive_int,
+            metavar="ID",
+            help="This notification, and what is more urgent.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -122,19 +128,29 @@ class Command(BaseCommand):
         """What was done, and why what is left is left."""
         self.stdout.write(f"Done: {in_words(worker.report)}.")
         for alias in worker.aliases:
-            rest = Breaker(alias).rest()
-            if rest is not None:
-                text = f"Account {alias!r} is {rest_in_words(rest)} {rest.info.next_step}"
-                self.stdout.write(self.style.WARNING(text))
-            elif alias in worker.report.at_rest:
-                text = f"Account {alias!r} cannot send. manage.py wechat_doctor says why."
-                self.stdout.write(self.style.ERROR(text))
+            self._why_not(alias, worker)
         waiting = SendLog.objects.waiting().filter(account__in=worker.aliases).count()
         if worker.stop.is_set():
             self.stdout.write(f"Stopped. {waiting} wait for the next run.")
         elif waiting:
             text = f"{waiting} still waiting; manage.py wechat_doctor says what for."
             self.stdout.write(text)
+
+    def _why_not(self, alias: str, worker: Worker) -> None:
+        """Why an account cannot send, or some servers cannot for it."""
+        rest = Breaker(alias).rest()
+        if rest is not None:
+            why = sentences(rest_in_words(rest), str(rest.info.next_step))
+            text = _("Account '%(account)s' is %(rest)s") % {"account": alias, "rest": why}
+            self.stdout.write(self.style.WARNING(text))
+        closed = closed_ways(alias)
+        for closure in closed:
+            why = sentences(closure_in_words(closure), closure_next_step(closure))
+            text = _("Account '%(account)s': %(error)s") % {"account": alias, "error": why}
+            self.stdout.write(self.style.WARNING(text))
+        if rest is None and not closed and alias in worker.report.at_rest:
+            text = f"Account {alias!r} cannot send. manage.py wechat_doctor says why."
+            self.stdout.write(self.style.ERROR(text))
 
 
 @contextmanager

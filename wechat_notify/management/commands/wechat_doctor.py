@@ -1,23 +1,32 @@
 """``manage.py wechat_doctor``: is everything all right, and if not, what is to be done?"""
 
 from argparse import ArgumentParser
+from textwrap import indent
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from ...conf import settings
-from ...diagnosis import Finding, Level, examine
+from ...diagnosis.examination import examine
+from ...diagnosis.finding import Finding, Level
 from ...services import resume_account
 
-MARKS = {Level.OK: "ok     ", Level.NOTE: "note   ", Level.PROBLEM: "PROBLEM"}
+MARKS: dict[Level, Promise] = {
+    Level.OK: gettext_lazy("ok"),
+    Level.NOTE: gettext_lazy("note"),
+    Level.PROBLEM: gettext_lazy("PROBLEM"),
+}
 
 
 class Command(BaseCommand):
     help = (
-        "Looks at each account's settings, cache, token, quota, rest, templates and messages, and "
-        "says what to do. Exits with 1 if something needs a person."
+        "Looks at each account's settings, database, cache, token, quota, rest, templates, "
+        "messages and receipts, and says what to do. Exits with 1 if something needs a person."
     )
     # A broken setting is what this command is for.
     requires_system_checks: list[str] = []
@@ -39,23 +48,29 @@ class Command(BaseCommand):
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         if not aliases:
-            raise CommandError('WECHAT_NOTIFY["ACCOUNTS"] is empty: there is nothing to look at.')
+            text = _("%(setting)s is empty: there is nothing to look at.")
+            raise CommandError(text % {"setting": 'WECHAT_NOTIFY["ACCOUNTS"]'})
         try:
             problems = sum(self._examine(alias, options["verbosity"]) for alias in aliases)
         except DatabaseError as error:
-            raise CommandError(f"The database does not answer. {error}".strip()) from error
+            raise CommandError(f"{_('The database does not answer.')} {error}".strip()) from error
         if problems:
-            raise CommandError(f"{problems} problem(s) need somebody.")
+            text = ngettext(
+                "%(count)d problem needs somebody.", "%(count)d problems need somebody.", problems
+            )
+            raise CommandError(text % {"count": problems})
 
     def _clear(self, alias: str) -> None:
         resume_account(alias)
-        self.stdout.write(self.style.SUCCESS(f"Account {alias!r} may send again."))
-        self.stdout.write("What has been waiting for it goes out as new messages do.")
+        text = _("Account '%(account)s' may send again.") % {"account": alias}
+        self.stdout.write(self.style.SUCCESS(text))
+        self.stdout.write(_("What has been waiting for it goes out as new messages do."))
 
     def _examine(self, alias: str, verbosity: int) -> int:
         """Print what is found; how many problems there are."""
         if verbosity > 0:
-            self.stdout.write(self.style.MIGRATE_HEADING(f"Account {alias!r}"))
+            heading = _("Account '%(account)s'") % {"account": alias}
+            self.stdout.write(self.style.MIGRATE_HEADING(heading))
         found = list(examine(alias))
         for finding in found:
             if verbosity > 0 or finding.level is Level.PROBLEM:
@@ -68,7 +83,8 @@ class Command(BaseCommand):
             Level.NOTE: self.style.WARNING,
             Level.PROBLEM: self.style.ERROR,
         }
-        mark = styles[finding.level](MARKS[finding.level])
+        width = max(len(str(mark)) for mark in MARKS.values())
+        mark = styles[finding.level](str(MARKS[finding.level]).ljust(width))
         self.stdout.write(f"  {mark}  {finding.text}")
         if finding.next_step:
-            self.stdout.write(f"           -> {finding.next_step}")
+            self.stdout.write(indent(f"-> {finding.next_step}", " " * 11))

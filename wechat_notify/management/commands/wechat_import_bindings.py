@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
 
@@ -11,7 +12,8 @@ from ...binding.importing import ImportReport, import_bindings
 from ...binding.sources import SOURCES, Source
 from ...conf import DEFAULT_ACCOUNT, settings
 from ...exceptions import WeChatNotifyError
-from ..bar import Bar
+from ...names import name_of
+from ..progress import Bar
 
 CONFLICTS_SHOWN = 50
 
@@ -108,8 +110,11 @@ class Command(BaseCommand):
             )
 
     def _print(self, source: Source, report: ImportReport, *, dry_run: bool) -> None:
-        for openid, owner, wanted in report.conflicts[:CONFLICTS_SHOWN]:
-            text = f"! {openid} belongs to user {owner}, not to user {wanted}: left as it is"
+        shown = report.conflicts[:CONFLICTS_SHOWN]
+        users = get_user_model()._base_manager.in_bulk({pk for _, *two in shown for pk in two})
+        for openid, *two in shown:
+            owner, wanted = (f"{name_of(users[pk])} (id {pk})" for pk in two)
+            text = f"! {openid} belongs to {owner}, not to {wanted}: left as it is"
             self.stdout.write(self.style.WARNING(text))
         if len(report.conflicts) > CONFLICTS_SHOWN:
             self.stdout.write(f"! … and {len(report.conflicts) - CONFLICTS_SHOWN} more")

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from ...conf import settings
-from ...delivery.prune import Pruned, prune
+from ...retention import Pruned, prune
 
 
 def days(text: str) -> int:
@@ -21,8 +21,8 @@ def days(text: str) -> int:
 class Command(BaseCommand):
     help = (
         "Deletes messages older than RETENTION_DAYS from the send log, then the notifications "
-        "left without any, and old receipts. What is waiting or being sent is never deleted. "
-        "Safe beside workers."
+        "left without any, old receipts and failures of triggers. What is waiting or being sent is "
+        "never deleted. Safe beside workers."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -44,10 +44,13 @@ class Command(BaseCommand):
         done = prune(before, dry_run=options["dry_run"], progress=self._progress)
         if options["verbosity"] > 0:
             what = "would be deleted" if options["dry_run"] else "deleted"
-            self.stdout.write(
+            told = [
                 f"Older than {age} days: {done.messages} messages, {done.notifications} "
-                f"notifications and {done.receipts} receipts {what}."
-            )
+                f"notifications, {done.receipts} receipts and {done.failures} failures of triggers "
+                f"{what}."
+            ]
+            told += [f"{count} {name} {what}." for name, count in done.others.items()]
+            self.stdout.write(" ".join(told))
 
     def _progress(self, done: Pruned) -> None:
         if self._verbose:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...exceptions import WeChatNotifyError
 from ...models import Notification, SendLog
+from ...names import name_of
 from ...services import notify
 from ...wechat.masking import mask_openid
 
@@ -39,8 +40,16 @@ class Command(BaseCommand):
         parser.add_argument("--user", action="append", default=[], help="A user name; repeatable.")
         parser.add_argument("--openid", action="append", default=[], help="Repeatable.")
         parser.add_argument("--json", help="The data as JSON instead of field=value.")
+        parser.add_argument(
+            "--title", default="", help="What it is called in the admin; recipients do not see it."
+        )
         parser.add_argument("--url", default="", help="Where a tap on the card leads.")
         parser.add_argument("--account", help="The alias in ACCOUNTS (default: default).")
+        parser.add_argument(
+            "--priority",
+            choices=[priority.name.lower() for priority in Notification.Priority],
+            help="What is more urgent is sent first (default: normal; bulk for more than 100).",
+        )
         parser.add_argument("--key", default="", help="Send only once under this key.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,10 +61,12 @@ class Command(BaseCommand):
                 recipients,
                 options["template"],
                 self._data(options),
+                title=options["title"],
                 url=options["url"],
                 account=options["account"],
                 key=options["key"],
-                source=Notification.Source.COMMAND,
+                priority=self._priority(options),
+                _source=Notification.Source.COMMAND,
             )
         except (WeChatNotifyError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
@@ -70,6 +81,10 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no user {name!r}.")
             users.append(user)
         return users
+
+    def _priority(self, options: dict[str, Any]) -> Notification.Priority | None:
+        name = options["priority"]
+        return None if name is None else Notification.Priority[name.upper()]
 
     def _data(self, options: dict[str, Any]) -> Any:
         if options["json"] is not None and options["fields"]:
@@ -88,7 +103,7 @@ class Command(BaseCommand):
             waits = log.status in SendLog.OPEN
             bad += not (ok or waits)
             style = self.style.SUCCESS if ok else self.style.WARNING if waits else self.style.ERROR
-            who = str(log.user) if log.user else mask_openid(log.openid)
+            who = name_of(log.user) if log.user else mask_openid(log.openid)
             detail = f"msgid {log.msgid}" if ok else log.explanation
             self.stdout.write(style(f"{who}  {log.get_status_display()}  {detail}".rstrip()))
         if bad:

@@ -10,7 +10,7 @@ from ...backends.registry import get_backend
 from ...binding.follower_sync import SyncReport, sync_followers
 from ...conf import settings
 from ...exceptions import WeChatNotifyError
-from ..bar import Bar
+from ..progress import Bar
 
 
 class Command(BaseCommand):

@@ -35,12 +35,24 @@
       element.replaceWith(fresh);
       element = fresh;
       hideReload();
+      forgetNews();
       if (focused !== null) {
         const again = Array.from(element.querySelectorAll("a[href]")).find(
           (link) => link.getAttribute("href") === focused
         );
         if (again) again.focus({ preventScroll: true });
       }
+    }
+
+    // "It is on its way" is no news any more once everything is done.
+    function forgetNews() {
+      if (!("over" in element.dataset)) return;
+      document.querySelectorAll("[data-wechat-until-done]").forEach(function (news) {
+        const message = news.closest("li") || news.parentElement;
+        const list = message.parentElement;
+        message.remove();
+        if (!list.childElementCount) list.remove();
+      });
     }
 
     function hideReload() {
@@ -67,8 +79,8 @@
         failures = 0;
         show(answer.html);
         remember();
-        // A slow answer means a busy server or a huge notification: ask less often.
-        if (answer.again !== null) wait(Math.max(answer.again, 5 * took));
+        // A slow answer means a busy server or a huge notification: leave it as long in peace.
+        if (answer.again !== null) wait(Math.max(answer.again, took));
       } catch (error) {
         // A worker that restarts, a network that is gone for a moment; or a session that ended.
         failures += 1;

@@ -39,6 +39,7 @@
   function compose(form) {
     const card = form.querySelector("[data-wechat-card]");
     const person = form.querySelector("[data-wechat-person]");
+    const title = form.elements.title;
     const values = Array.from(form.querySelectorAll("[data-wechat-value]"), valueRow);
     let asked = null;
     let focused = values.length ? values[0].input : null;
@@ -46,10 +47,12 @@
     async function ask() {
       if (asked) asked.abort();
       asked = new AbortController();
+      const filled = new FormData(form);
+      filled.delete("table_file"); // read once, on the way to the next page
       try {
         const response = await fetch(form.dataset.preview, {
           method: "POST",
-          body: new FormData(form),
+          body: filled,
           credentials: "same-origin",
           headers: { Accept: "application/json" },
           redirect: "error",
@@ -67,6 +70,7 @@
       card.innerHTML = answer.card; // made by the app's own template, every value escaped
       card.classList.remove("wechat-stale");
       person.textContent = answer.person;
+      title.placeholder = answer.title;
       values.forEach((value) => value.say(answer.fields[value.name]));
     }
 
@@ -78,9 +82,11 @@
       const value = values.find((value) => value.row.contains(event.target));
       if (value) focused = value.input;
     });
+    const fallback = form.querySelector("[data-wechat-fallback]");
     form.querySelectorAll("[data-wechat-insert]").forEach(function (button) {
       button.addEventListener("click", function () {
-        insert(focused, button.parentElement.querySelector("code").textContent);
+        const placeholder = button.parentElement.querySelector("code").textContent;
+        insert(focused, withFallback(placeholder, fallback.value));
       });
     });
     form.querySelectorAll("[data-wechat-enter]").forEach(enter);
@@ -106,6 +112,12 @@
     input.setRangeText(text, input.selectionStart, input.selectionEnd, "end");
     input.focus();
     input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  // {{ user.first_name }} with what stands in its place for a person who has none.
+  function withFallback(placeholder, text) {
+    const plain = text.replace(/["\\{}%]/g, "").trim(); // would end the placeholder
+    return plain ? placeholder.replace(/ }}$/, '|default:"' + plain + '" }}') : placeholder;
   }
 
   function valueRow(row) {

@@ -6,14 +6,15 @@
 (function () {
   function begin(form) {
     const panel = document.getElementById(form.dataset.wechatSync);
-    const bar = panel.querySelector("progress");
+    const bar = panel.querySelector("[role=progressbar]");
+    const filled = bar.querySelector("rect");
     const status = panel.querySelector("[role=status]");
     const clock = panel.querySelector(".wechat-sync__clock");
     const list = panel.querySelector("ul");
 
     async function ask(account) {
       const body = new FormData(form);
-      body.set("account", account);
+      body.set("account", account.value);
       const response = await fetch(window.location.href, {
         method: "POST",
         body: body,
@@ -23,6 +24,10 @@
       });
       if (!response.ok) throw new Error(String(response.status));
       return (await response.json()).told;
+    }
+
+    function name(account) {
+      return account.labels[0].textContent.trim();
     }
 
     function tell(entry, told) {
@@ -37,38 +42,47 @@
     // The seconds show that it is alive: WeChat may take its time, and nobody can hurry it.
     function count(account) {
       const begun = performance.now();
-      status.textContent = account + ": " + panel.dataset.asking;
+      status.textContent = name(account) + ": " + panel.dataset.asking;
       return window.setInterval(function () {
         clock.textContent = Math.round((performance.now() - begun) / 1000) + " s";
       }, 1000);
+    }
+
+    function fill(percent) {
+      filled.setAttribute("width", percent);
+      bar.setAttribute("aria-valuenow", percent);
     }
 
     async function run(accounts) {
       form.hidden = true;
       panel.hidden = false;
       panel.querySelector("h2").focus();
-      bar.max = accounts.length;
+      fill(0);
       // With a single one there is nothing to count: the bar only shows that something happens.
-      if (accounts.length > 1) bar.value = 0;
+      if (accounts.length === 1) {
+        bar.removeAttribute("aria-valuenow");
+        bar.classList.add("wechat-sync__bar--busy");
+      }
       for (const [index, account] of accounts.entries()) {
         const timer = count(account);
         const entry = document.createElement("li");
         try {
           tell(entry, await ask(account));
         } catch (error) {
-          tell(entry, [{ tag: "error", text: account + ": " + panel.dataset.noAnswer }]);
+          tell(entry, [{ tag: "error", text: name(account) + ": " + panel.dataset.noAnswer }]);
         }
         window.clearInterval(timer);
         clock.textContent = "";
         list.append(entry);
-        bar.value = index + 1;
+        fill(Math.round((100 * (index + 1)) / accounts.length));
       }
+      bar.classList.remove("wechat-sync__bar--busy");
       status.textContent = panel.dataset.done;
       panel.querySelector(".wechat-answers").hidden = false;
     }
 
     form.addEventListener("submit", function (event) {
-      const accounts = new FormData(form).getAll("account");
+      const accounts = Array.from(form.querySelectorAll("[name=account]:checked"));
       if (!accounts.length) return; // the server says what is missing
       event.preventDefault();
       run(accounts);

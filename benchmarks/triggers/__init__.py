@@ -1,0 +1,1 @@
+"""What triggers cost that do not fire."""

@@ -1,0 +1,1 @@
+"""A site's own app whose objects rules are written about."""

@@ -1,0 +1,186 @@
+"""What resending would do: who gets it again, who does not and why, and what prevents it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+
+from django.db.models import Exists, OuterRef
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ... import services
+from ...conf import settings
+from ...dry_run import NOT_BOUND, NOT_FOLLOWING, OTHER_ACCOUNT, ResendDryRun
+from ...models import MessageTemplate, SendLog, SendLogQuerySet
+from ..parts.account_rests import why_at_rest
+from ..parts.badges import status_badge
+from ..parts.confirmation import Confirmation
+from ..parts.explanations import why_waits
+from ..parts.left_out import LeftOut
+from ..parts.people import who
+from ..permissions import may_see_openids
+
+Status = SendLog.Status
+
+NAMED = 20
+# Checking the data of one row takes about a tenth of a millisecond.
+MOST_CHECKED = 5_000
+
+
+class ResendPlan:
+    """What resending these rows would do, for the user who asks. Changes nothing."""
+
+    def __init__(self, logs: SendLogQuerySet, request: HttpRequest) -> None:
+        self.counts = logs.counts()
+        self.waiting = sum(self.counts[status] for status in SendLog.OPEN)
+        self.total = sum(self.counts.values()) - self.waiting
+        self.final = logs.final().order_by()
+        self._dry_run = ResendDryRun(self.final, most=MOST_CHECKED)
+        self._whole = may_see_openids(request)
+
+    def question(self, *, back: str, hidden: list[tuple[str, str]]) -> Confirmation:
+        """The confirmation page."""
+        again = ngettext(
+            "%d message will be sent again.", "%d messages will be sent again.", self.again
+        )
+        button = ngettext("Resend %d message", "Resend %d messages", self.again)
+        return Confirmation(
+            title=_("Resend messages"),
+            button=button % self.again,
+            back=back,
+            facts=[again % self.again, *self._facts()],
+            warnings=[*self._repeats(), *_delays(self.templates), *self._unchecked()],
+            items_title=_("To whom") if self.again else "",
+            items=self._people(),
+            left_out=self.left_out,
+            obstacle=self._obstacle(),
+            hidden=hidden,
+            once=True,
+        )
+
+    @cached_property
+    def templates(self) -> list[MessageTemplate]:
+        """Those that the messages would leave with: a name may mean another template by now."""
+        return services.templates_to_resend_with(self.final)
+
+    @cached_property
+    def sent(self) -> SendLogQuerySet:
+        """The rows that somebody gets again."""
+        refused = [log.pk for log, _reason in self._dry_run.refused]
+        return self._dry_run.reached.exclude(pk__in=refused)
+
+    @cached_property
+    def again(self) -> int:
+        """How many messages there would be."""
+        return self._dry_run.messages(self.sent, subscribed=True)
+
+    @cached_property
+    def left_out(self) -> list[LeftOut]:
+        """Who would not get it, by reason."""
+        dry_run = self._dry_run
+        not_following = dry_run.not_following
+        counted = dry_run.messages(not_following, subscribed=False)
+        groups = [
+            self._group(NOT_BOUND, dry_run.not_bound),
+            LeftOut(_(NOT_FOLLOWING), counted, self._named(_first(not_following))),
+            self._group(OTHER_ACCOUNT, dry_run.other_account),
+            *self._refused(),
+        ]
+        return [group for group in groups if group.count]
+
+    def _refused(self) -> Iterator[LeftOut]:
+        by_reason: defaultdict[str, list[SendLog]] = defaultdict(list)
+        for log, reason in self._dry_run.refused:
+            by_reason[reason].append(log)
+        for reason, logs in by_reason.items():
+            yield LeftOut(_(reason), len(logs), self._named(logs[:NAMED]))
+
+    def _group(self, reason: str, rows: SendLogQuerySet) -> LeftOut:
+        return LeftOut(_(reason), rows.count(), self._named(_first(rows)))
+
+    def _named(self, logs: Iterable[SendLog]) -> list[SafeString]:
+        return [who(log, whole=self._whole) for log in logs]
+
+    def _obstacle(self) -> str:
+        if not self.total:
+            return _("There is nothing to resend: these messages are still waiting.")
+        aliases = settings.aliases
+        unusable = [
+            row for row in self.templates if not row.is_active or row.account not in aliases
+        ]
+        if not unusable:
+            return "" if self.again else _("Nobody would get this message.")
+        text = _(
+            "These templates are not active, so nothing can be sent with them: %(names)s. "
+            "Sync or activate them, or leave their messages out."
+        )
+        return text % {"names": ", ".join(str(row) for row in unusable)}
+
+    def _facts(self) -> Iterator[str]:
+        if self.waiting:
+            text = ngettext(
+                "%d is left alone because it is still waiting or being sent.",
+                "%d are left alone because they are still waiting or being sent.",
+                self.waiting,
+            )
+            yield text % self.waiting
+
+    def _repeats(self) -> Iterator[str]:
+        again = self.sent.counts()
+        if arrived := again[Status.SENT] + again[Status.DELIVERED]:
+            text = ngettext(
+                "%d was accepted or delivered: that person gets it a second time.",
+                "%d were accepted or delivered: these people get it a second time.",
+                arrived,
+            )
+            yield text % arrived
+        if doubtful := again[Status.UNCERTAIN]:
+            text = ngettext(
+                "%d is uncertain: that person may get it a second time.",
+                "%d are uncertain: these people may get it a second time.",
+                doubtful,
+            )
+            yield text % doubtful
+        resends = SendLog.objects.filter(resend_of=OuterRef("pk"))
+        if resent := self.final.filter(Exists(resends)).count():
+            text = ngettext("%d was resent before.", "%d were resent before.", resent)
+            yield text % resent
+
+    def _unchecked(self) -> Iterator[str]:
+        if self.again > MOST_CHECKED:
+            text = _(
+                "The values of the first %d messages were looked at. The others follow when they "
+                "are sent; those that the template refuses now are skipped, with the reason."
+            )
+            yield text % MOST_CHECKED
+
+    def _people(self) -> list[SafeString]:
+        rows = self.sent.select_related("user").order_by("-pk")[:NAMED]
+        named = [
+            format_html("{} {}", who(log, whole=self._whole), status_badge(log.status))
+            for log in rows
+        ]
+        if self.again > len(named):
+            rest = self.again - len(named)
+            more = ngettext("and %d more", "and %d more", rest) % rest
+            named.append(format_html("{}", more))
+        return named
+
+
+def _first(rows: SendLogQuerySet) -> Iterable[SendLog]:
+    return rows.select_related("user").order_by("pk")[:NAMED]
+
+
+def _delays(templates: list[MessageTemplate]) -> Iterator[str]:
+    """What prevents the new messages from being sent at once."""
+    for template in templates:
+        if why := why_waits(template):
+            names = {"template": template, "why": why}
+            yield _("Template %(template)s is paused, its messages wait: %(why)s") % names
+    for account in sorted({template.account for template in templates}):
+        rest = why_at_rest(account) if account in settings.aliases else None
+        if rest is not None:
+            yield str(rest)

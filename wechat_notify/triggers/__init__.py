@@ -1,0 +1,9 @@
+"""Calls ``notify()`` when other apps' signals are sent, and when the calendar says so."""
+
+from .changed import notify_changed
+from .muting import muted
+from .on_signal import notify_on
+from .reminders import remind_on
+from .reminding import run_reminders
+
+__all__ = ["muted", "notify_changed", "notify_on", "remind_on", "run_reminders"]
