@@ -636,6 +636,24 @@ def test_a_module_that_is_imported_twice(told: Told, order: Order) -> None:
     assert notify_changed([order], "status") == 1
 
 
+def test_a_trigger_that_saves_the_row_again(told: Told, order: Order) -> None:
+    """Each of the step's triggers tells once, and a step that one of them makes is told too."""
+    make_template("first", content="{{thing1.DATA}}")
+
+    @notify_on(post_save, sender=Order, template="first", changes=PAID)
+    def archive(instance: Order, **kwargs: Any) -> dict[str, Any]:
+        instance.note = "archived"
+        instance.save()
+        return {"users": told.buyer, "data": {"thing1": "围巾"}}
+
+    told.on("paid", changes=PAID)
+    told.on("noted", changes={"note": "archived"})
+    order.status = "paid"
+    order.save()
+    order.save()
+    assert told() == {"first": 1, "paid": 1, "noted": 1}
+
+
 def test_a_muted_step_is_over(told: Told, order: Order) -> None:
     """What was muted is not told at the next save."""
     told.on("paid", changes=PAID)

@@ -5,10 +5,10 @@ those of ``remind_on``.
 """
 
 import hashlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeGuard
+from typing import Any
 
 from django.db.models import Model
 from django.utils import timezone
@@ -18,7 +18,7 @@ from ..triggers.changes import Values
 from ..triggers.fire import fire
 from ..triggers.reminders import Reminder
 from ..triggers.trigger import Trigger, sources
-from ..triggers.watching import Watch, take_all_due, watch
+from ..triggers.watching import Watch, watch
 from .active_rules import active_rules
 from .allowed import Allowed, allowed, listeners
 from .carrying_out import carry_out
@@ -142,34 +142,22 @@ def _watch(one: Allowed) -> None:
             model=one.model,
             fields=[field.field for field in one.fields.values() if field.is_own],
             due=partial(_due, one.label),
-            receive=partial(_receive, one.label),
-            fire=_fire_all,
-            connect_options={"dispatch_uid": f"wechat_notify.rules.{one.label}"},
+            fire=_fire,
         )
     )
 
 
-def _due(label: str, was: Values | None, now: Values) -> Iterable[Hashable]:
+def _due(label: str, was: Values | None, now: Values) -> list[RuleTrigger]:
     """The triggers of this model's rules that a save has made due."""
-    for trigger in triggers_of_rules():
-        if _is_of(trigger, label) and trigger.is_due(was, now):
-            yield trigger
-
-
-def _receive(label: str, sender: Any, instance: Model, using: str, **kwargs: Any) -> None:
-    _fire_all(instance, take_all_due(instance, partial(_is_of, label=label)), using)
-
-
-def _is_of(one: Any, label: str) -> TypeGuard[RuleTrigger]:
-    """Whether it is a trigger of this model's rules."""
-    return isinstance(one, RuleTrigger) and one.ready.allowed.label == label
-
-
-def _fire_all(instance: Model, due: Iterable[Hashable], using: str | None) -> int:
-    """Fire these triggers. Returns how many notified."""
-    sent = [
-        fire(one, instance, partial(one.function, instance), using=using)
-        for one in due
+    return [
+        one
+        for one in triggers_of_rules()
         if isinstance(one, RuleTrigger)
+        and one.ready.allowed.label == label
+        and one.is_due(was, now)
     ]
+
+
+def _fire(due: Iterable[RuleTrigger], instance: Model, using: str | None, **kwargs: Any) -> int:
+    sent = [fire(one, instance, partial(one.function, instance), using=using) for one in due]
     return sum(notification is not None for notification in sent)

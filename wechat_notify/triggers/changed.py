@@ -12,7 +12,7 @@ from .changes import Values
 from .fire import call, fire
 from .on_signal import SignalTrigger
 from .trigger import registered
-from .watching import changes_of, watches_of
+from .watching import watches_of
 
 PAGE = 500
 
@@ -63,47 +63,27 @@ def _notify(row: Model, names: frozenset[str], before: Mapping[str, Any], create
         "using": row._state.db,
         "update_fields": None if created else names,
     }
-    due = [one for one in _listening(type(row)) if _is_due(one, row, names, before, created)]
     sent = [
         fire(trigger, row, partial(call, trigger.function, **arguments), using=row._state.db)
-        for trigger in due
+        for trigger in _listening(type(row))
     ]
     notified = sum(notification is not None for notification in sent)
-    return notified + _fire_others(row, names, before, created)
-
-
-def _fire_others(
-    row: Model, names: frozenset[str], before: Mapping[str, Any], created: bool
-) -> int:
-    """Fire what watches the model and is no trigger of the site's code."""
-    notified = 0
     for one in watches_of(type(row)):
-        if one.fire is not None:
-            was, now = _step(one.fields, row, names, before)
-            notified += one.fire(row, one.due(None if created else was, now), row._state.db)
+        was, now = _step(one.fields, row, names, before)
+        if due := one.due(None if created else was, now):
+            notified += one.fire(due, **arguments)
     return notified
 
 
-def _listening(model: type[Model]) -> Iterator[SignalTrigger]:
-    for trigger in registered():
-        if not isinstance(trigger, SignalTrigger) or post_save not in trigger.signals:
-            continue
-        if changes_of(trigger, model) or trigger.listens_to(model):
-            yield trigger
-
-
-def _is_due(
-    trigger: SignalTrigger,
-    row: Model,
-    names: frozenset[str],
-    before: Mapping[str, Any],
-    created: bool,
-) -> bool:
-    changes = changes_of(trigger, type(row))
-    if changes is None:
-        return True
-    was, now = _step(changes.fields, row, names, before)
-    return changes.made_by(None if created else was, now)
+def _listening(model: type[Model]) -> list[SignalTrigger]:
+    """The triggers that any save of the model would call."""
+    return [
+        trigger
+        for trigger in registered()
+        if isinstance(trigger, SignalTrigger)
+        and post_save in trigger.signals
+        and trigger.listens_to(model)
+    ]
 
 
 def _step(

@@ -62,7 +62,7 @@ class Layout:
     def is_remembered(self, instance: Model, using: str) -> bool:
         """Whether a plain load has told all that the watched fields of this row were."""
         state, values = instance._state, instance.__dict__
-        kept = state.__dict__.get("wechat_was")
+        kept = getattr(state, "wechat_was", None)
         if kept is None or type(kept) is _Kept:
             return False
         if len(kept) != self.size or state.db != using:
@@ -78,7 +78,7 @@ class Layout:
     def is_untouched(self, instance: Model) -> bool:
         """Whether the watched fields still hold the very values that a plain load has set."""
         values = instance.__dict__
-        kept = instance._state.__dict__.get("wechat_was")
+        kept = getattr(instance._state, "wechat_was", None)
         if kept is None or type(kept) is _Kept or len(kept) != self.size:
             return False
         for name, position in self._positions:  # noqa: SIM110 - faster than a generator

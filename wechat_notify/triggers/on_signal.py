@@ -21,12 +21,12 @@ any other error is logged and shown by ``wechat_doctor`` and on the dashboard.
 ``on_error="raise"`` raises it instead.
 
 A ``template`` given by name is declared (see ``declarations``): the system checks find out if it is
-not registered, or if it has other fields than those in ``fields``. Further keywords, such as
-``dispatch_uid``, are passed to ``Signal.connect``.
+not registered, or if it has other fields than those in ``fields``. ``dispatch_uid`` keeps the
+trigger to one if its module is imported twice, as it does for any receiver.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -41,11 +41,11 @@ from ..conf import DEFAULT_ACCOUNT
 from ..declarations import declare
 from ..models import MessageTemplate, Notification
 from ..signals import notify_requested
-from .changes import Changes
+from .changes import Changes, Values
 from .fire import call, fire
 from .fixtures import is_from_fixture, watch_fixtures
 from .trigger import OnError, Trigger, register
-from .watching import take_due, watch_trigger
+from .watching import Watch, watch
 
 Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 
@@ -75,7 +75,7 @@ def notify_on(
     account: str | None = None,
     fields: Iterable[str] | None = None,
     on_error: OnError = "log",
-    **connect_options: Any,
+    dispatch_uid: Hashable = None,
 ) -> Callable[[Receiver], Receiver]:
     """Call ``notify()`` when ``signal`` is sent (by ``sender``), with what the function returns.
 
@@ -88,20 +88,19 @@ def notify_on(
         declare(template, fields=fields, account=account or DEFAULT_ACCOUNT)
 
     def decorate(function: Receiver) -> Receiver:
-        uid = connect_options.get("dispatch_uid")
         trigger = SignalTrigger(
             function=function,
             template=template,
             account=account,
             when=when,
             on_error=on_error,
-            key=uid and (uid, *map(id, signals), _sender_key(sender)),
+            key=dispatch_uid and (dispatch_uid, *map(id, signals), _sender_key(sender)),
             signals=signals,
             sender=sender,
             changes=changes,
         )
         register(trigger)
-        _connect(trigger, connect_options)
+        _connect(trigger, dispatch_uid)
         return function
 
     return decorate
@@ -111,34 +110,38 @@ def _sender_key(sender: Any) -> Any:
     return sender if isinstance(sender, str) else id(sender)
 
 
-def _connect(trigger: SignalTrigger, connect_options: dict[str, Any]) -> None:
+def _connect(trigger: SignalTrigger, dispatch_uid: Hashable) -> None:
     if trigger.changes is None:
         if m2m_changed in trigger.signals and isinstance(trigger.sender, type):
             watch_fixtures(trigger.sender)
         for one in trigger.signals:
             # weak=False: there is no other reference to this function.
-            one.connect(_receiver(trigger), sender=trigger.sender, weak=False, **connect_options)
+            receive, uid = _receiver(trigger), dispatch_uid
+            one.connect(receive, sender=trigger.sender, weak=False, dispatch_uid=uid)
         return
-    begin = functools.partial(_watch, trigger, connect_options)
     if isinstance(trigger.sender, str):
+        begin = functools.partial(_watch, trigger)
         apps.lazy_model_operation(begin, make_model_tuple(trigger.sender))
     else:
-        begin(trigger.sender)
+        _watch(trigger, trigger.sender)
 
 
-def _watch(trigger: SignalTrigger, connect_options: dict[str, Any], model: type[Model]) -> None:
-    changes = Changes(model, trigger.changes or ())
-    watch_trigger(trigger, model, changes, _receiver(trigger), **connect_options)
+def _watch(trigger: SignalTrigger, model: type[Model]) -> None:
+    changes, receive = Changes(model, trigger.changes or ()), _receiver(trigger)
+
+    def due(was: Values | None, now: Values) -> Sequence[SignalTrigger]:
+        return [trigger] if changes.made_by(was, now) else []
+
+    def fire_due(due: Sequence[SignalTrigger], **arguments: Any) -> int:
+        return int(receive(**arguments) is not None)
+
+    watch(Watch(key=trigger.key, model=model, fields=changes.fields, due=due, fire=fire_due))
 
 
 def _receiver(trigger: SignalTrigger) -> Callable[..., Notification | None]:
-    watches_changes = trigger.changes is not None
-
     @functools.wraps(trigger.function)
     def receive(sender: Any, **kwargs: Any) -> Notification | None:
         instance = kwargs.get("instance", sender)
-        if watches_changes and not take_due(instance, trigger.key):
-            return None
         if kwargs.get("raw") or (m2m_changed in trigger.signals and is_from_fixture(instance)):
             return None
         ask = functools.partial(call, trigger.function, sender=sender, **kwargs)

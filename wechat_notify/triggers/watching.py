@@ -1,15 +1,14 @@
 """Which triggers a save has made due, by what has changed."""
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Field, Model
 from django.db.models.signals import class_prepared, post_save, pre_save
 
-from .changes import Changes, Values
+from .changes import Values
 from .memory import layouts, remember
-from .trigger import Trigger
 
 
 @dataclass(eq=False, kw_only=True)
@@ -17,25 +16,15 @@ class Watch:
     """Whoever wants to know what has changed in a model's rows.
 
     ``due`` says what is made due by a save, from what the row's ``fields`` were (None: it is new)
-    and what they are. ``receive`` is connected to ``post_save``, and takes what is due.
+    and what they are. ``fire`` gets what is due, if anything is, and the arguments of ``post_save``
+    as keywords. It returns how many notified.
     """
 
     key: Hashable
     model: type[Model]
     fields: Sequence["Field[Any, Any]"]
-    due: Callable[[Values | None, Values], Iterable[Hashable]]
-    connect_options: dict[str, Any] = field(default_factory=dict)
-    receive: Any
-    fire: Callable[[Model, Iterable[Hashable], str | None], int] | None = None
-    """Fires for the row what is due, without a signal, and returns how many notified. None: what
-    is due needs the signal's arguments."""
-
-
-@dataclass(eq=False, kw_only=True)
-class TriggerWatch(Watch):
-    """A trigger with ``changes=``."""
-
-    changes: Changes
+    due: Callable[[Values | None, Values], Sequence[Any]]
+    fire: Callable[..., int]
 
 
 watches: dict[Any, Watch] = {}
@@ -46,36 +35,7 @@ def watch(watch: Watch) -> None:
     remember(watch.model, [field.attname for field in watch.fields])
     watches[watch.key] = watch
     for model in {watch.model, *_subclasses(watch.model)}:
-        _connect(watch, model)
-
-
-def watch_trigger(
-    trigger: Trigger, model: type[Model], changes: Changes, receive: Any, **connect_options: Any
-) -> None:
-    """Watch the changes of ``model`` that make this trigger due."""
-
-    def due(was: Values | None, now: Values) -> Iterable[Hashable]:
-        return [trigger.key] if changes.made_by(was, now) else []
-
-    watch(
-        TriggerWatch(
-            key=trigger.key,
-            model=model,
-            fields=changes.fields,
-            due=due,
-            connect_options=connect_options,
-            receive=receive,
-            changes=changes,
-        )
-    )
-
-
-def changes_of(trigger: Trigger, model: type[Model]) -> Changes | None:
-    """The changes of this model that the trigger watches; None: it watches none."""
-    found = watches.get(trigger.key)
-    if isinstance(found, TriggerWatch) and issubclass(model, found.model):
-        return found.changes
-    return None
+        _connect(model)
 
 
 def watches_of(model: type[Model]) -> list[Watch]:
@@ -83,29 +43,11 @@ def watches_of(model: type[Model]) -> list[Watch]:
     return [one for one in watches.values() if issubclass(model, one.model)]
 
 
-def take_due(instance: Model, key: Hashable) -> bool:
-    """Whether a save has made this due, which it is no more then."""
-    due: list[Any] | None = instance._state.__dict__.get("wechat_due")
-    if not due or key not in due:
-        return False
-    due.remove(key)
-    return True
-
-
-def take_all_due(instance: Model, wanted: Callable[[Hashable], bool]) -> list[Hashable]:
-    """What a save has made due and ``wanted`` says yes to, which is due no more then."""
-    due: list[Any] | None = instance._state.__dict__.get("wechat_due")
-    taken = [one for one in due or () if wanted(one)]
-    for one in taken:
-        take_due(instance, one)
-    return taken
-
-
-def _connect(watch: Watch, model: type[Model]) -> None:
-    pre_save.connect(_before_save, sender=model, dispatch_uid="wechat_notify.watching")
-    # Before the triggers' own receivers, which it makes due.
-    post_save.connect(_after_save, sender=model, dispatch_uid="wechat_notify.watching")
-    post_save.connect(watch.receive, sender=model, weak=False, **watch.connect_options)
+def _connect(model: type[Model]) -> None:
+    # One receiver for all that watch it: of the many saves, few make anything due.
+    # weak=False: Django need not look at each save whether it is still there.
+    for signal, receiver in ((pre_save, _before_save), (post_save, _after_save)):
+        signal.connect(receiver, sender=model, weak=False, dispatch_uid="wechat_notify.watching")
 
 
 def _subclasses(model: type[Model]) -> Iterable[type[Model]]:
@@ -115,8 +57,8 @@ def _subclasses(model: type[Model]) -> Iterable[type[Model]]:
 
 
 def _on_new_class(sender: type[Model], **kwargs: Any) -> None:
-    for one in watches_of(sender):
-        _connect(one, sender)
+    if watches_of(sender):
+        _connect(sender)
 
 
 def _before_save(
@@ -154,9 +96,12 @@ def _after_save(
     if now == was:
         return
     layout.keep_written(instance, now, using)
-    due = [key for one in watches_of(sender) for key in one.due(was, now)]
-    if due:
-        state.wechat_due = getattr(state, "wechat_due", []) + due  # type: ignore[attr-defined]
+    # All of it, before anything fires: a function of the site's may save the row again.
+    due = [(one, one.due(was, now)) for one in watches_of(sender)]
+    arguments = {"created": created, "using": using, "update_fields": update_fields, **kwargs}
+    for one, found in due:
+        if found:
+            one.fire(found, sender=sender, instance=instance, raw=raw, **arguments)
 
 
 # At import, because subclasses may be defined before the app is ready.
