@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ PHONE = {
     "device_scale_factor": 2,
 }
 DESKTOP = {"viewport": {"width": 1280, "height": 800}}
+PATIENCE = 120_000
+"""Milliseconds until a browser that shows nothing is a failure: a busy machine may stand still."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,7 +51,9 @@ def chromium() -> Iterator[Any]:
         pytest.skip("there is no chromium on this machine")
     with sync_api.sync_playwright() as playwright:
         # Chromium's own sandbox does not start for root, which is who runs containers.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"], timeout=PATIENCE
+        )
         yield browser
         browser.close()
 
@@ -99,14 +104,38 @@ def site(
 
 
 @pytest.fixture
-def open_browser(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
-    """Open a browser of one's own: ``open_browser(PHONE, "alice")``; its page comes back.
+def new_context(chromium: Any, site: Any) -> Iterator[Callable[..., Any]]:
+    """Make a browser of one's own: ``new_context(**DESKTOP)``. An English one, unless told.
 
-    It is an English one, unless the device says otherwise.
+    It is closed before the site ends.
+    """
+    contexts = []
+
+    def make(**options: Any) -> Any:
+        context = chromium.new_context(**{"locale": "en", **options})
+        context.set_default_timeout(PATIENCE)
+        contexts.append(context)
+        return context
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def complaints() -> Iterator[list[str]]:
+    """What browsers had to complain of, until they are closed: nothing."""
+    found: list[str] = []
+    yield found
+    assert found == []
+
+
+@pytest.fixture
+def open_browser(complaints: list[str], new_context: Any, site: str) -> Callable[..., Any]:
+    """Open a browser of one's own: ``open_browser(PHONE, "alice")``; its page comes back.
 
     A script error, or anything the policy had to block, fails the test.
     """
-    contexts, complaints = [], []
 
     def complain(message: Any) -> None:
         # A 4xx is the server's to explain, and every browser asks for a favicon.
@@ -115,20 +144,73 @@ def open_browser(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
             complaints.append(message.text)
 
     def open_page(device: dict[str, Any], username: str = "") -> Any:
-        context = chromium.new_context(**{"locale": "en", **device})
-        contexts.append(context)
+        context = new_context(**device)
         if username:
             context.add_cookies([_signed_in(username, site)])
         page = context.new_page()
-        page.set_default_timeout(15_000)
         page.on("console", complain)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    return open_page
+
+
+class Held:
+    """Requests of a page that are kept back, as long as a slow site would."""
+
+    def __init__(self, page: Any) -> None:
+        self._page = page
+        self._routes: list[Any] = []
+
+    def add(self, route: Any) -> None:
+        self._routes.append(route)
+
+    def wait(self) -> None:
+        """Wait until one is held."""
+        while not self._routes:
+            self._page.wait_for_timeout(20)
+
+    def release(self) -> None:
+        """Let them through, in the order in which they came."""
+        while self._routes:
+            self._routes.pop(0).continue_()
+
+
+@contextmanager
+def held(page: Any, address: str, matches: Callable[[Any], bool]) -> Iterator[Held]:
+    """Hold the requests for this address that match, until released or the block ends."""
+    found = Held(page)
+
+    def handle(route: Any) -> None:
+        if matches(route.request):
+            found.add(route)
+        else:
+            route.continue_()
+
+    page.route(address, handle)
+    yield found
+    page.unroute(address, handle)
+    found.release()
+
+
+def follow(target: Any) -> None:
+    """Click what leads to another page, and wait until that has loaded, scripts and styles too."""
+    # Not expect_navigation(): a page that notes something in its history "navigates" as well.
+    target.page.evaluate("window.isLeft = true")
+    target.click()
+    target.page.wait_for_function("!window.isLeft && document.readyState === 'complete'")
+
+
+def settle(page: Any) -> None:
+    """Wait until what the page asks for by itself is there: then it says when it asks again."""
+    page.wait_for_function("!document.querySelector('[data-wechat-live]:not([data-again])')")
+
+
+def fits(page: Any) -> bool:
+    """Nothing is wider than the screen, once the page's styles are there."""
+    page.wait_for_load_state()
+    answer: bool = page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    return answer
 
 
 def _signed_in(username: str, site: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from tests import factories
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DATABASE, DESKTOP, PHONE, fits, follow
 from tests.sandbox_client import WANG, ZHOU
 from wechat_notify.models import BindingRequest, OpenIDBinding
 
@@ -26,12 +26,8 @@ def show_code(page, site):
 
 
 def bindings():
-    return {binding.openid: binding.user.username for binding in OpenIDBinding.objects.all()}
-
-
-def fits(page):
-    """Nothing is wider than the screen."""
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    with DATABASE:
+        return {binding.openid: binding.user.username for binding in OpenIDBinding.objects.all()}
 
 
 @pytest.mark.parametrize("openid", [WANG, ZHOU], ids=["follower", "not yet"])
@@ -56,7 +52,8 @@ def test_a_code_that_has_expired(site, wechat, open_browser):
     """The page says so by itself, and another code works."""
     page, phone = open_browser(DESKTOP, "alice"), open_browser(PHONE)
     show_code(page, site)
-    BindingRequest.objects.update(expires_at=timezone.now())
+    with DATABASE:
+        BindingRequest.objects.update(expires_at=timezone.now())
     page.get_by_text("The code has expired.").wait_for()
     page.get_by_role("button", name="Get a new code").click()
     page.locator('[data-state="waiting"]').wait_for()
@@ -79,7 +76,8 @@ def test_a_session_that_ends_meanwhile(site, open_browser):
     """The page stops asking, and offers to start again."""
     page = open_browser(DESKTOP, "alice")
     show_code(page, site)
-    BindingRequest.objects.all().delete()
+    with DATABASE:
+        BindingRequest.objects.all().delete()
     page.get_by_text("The code has expired.").wait_for()
 
 
@@ -88,8 +86,8 @@ def test_web_authorisation_and_unbinding(site, wechat, open_browser):
     page = open_browser(PHONE, "alice")
     page.goto(f"{wechat.url}/phone/{WANG}/")
     page.goto(f"{site}/profile/")
-    page.get_by_role("link", name="Bind WeChat").click()
-    assert page.get_by_text("alice").is_visible()
+    follow(page.get_by_role("link", name="Bind WeChat"))
+    page.get_by_text("alice").wait_for()
     assert fits(page)
     page.get_by_role("link", name="Bind this WeChat").click()
     # Browsers carry WeChat's fragment through every redirect that has none of its own.

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from tests import factories
-from tests.browser.conftest import DATABASE, DESKTOP, PHONE
+from tests.browser.conftest import DATABASE, DESKTOP, PHONE, follow
 from wechat_notify.models import MessageTemplate
 from wechat_notify.services import notify
 
@@ -89,7 +89,7 @@ def test_binding_pages(site: str, open_browser: Any, scheme: str) -> None:
     page.goto(f"{site}/wechat/default/bind/")
     for part in (".wechat-bind__title", ".wechat-bind__text", ".wechat-bind__cell dd"):
         assert_suits(page, part, scheme)
-    page.get_by_role("button", name="Scan a QR code").click()
+    follow(page.get_by_role("button", name="Scan a QR code"))
     page.locator(".wechat-bind__code img").wait_for()
     assert_suits(page, ".wechat-bind__hint", scheme)
     _text, ground = page.locator(".wechat-bind__code").evaluate(COLOURS)

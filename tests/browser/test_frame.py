@@ -50,6 +50,6 @@ def test_an_empty_list_can_be_read(site: str, open_browser: Any, model: str, wid
     """What to do first stands where the rows would be, and its buttons are on the screen."""
     page = open_browser({"viewport": {"width": width, "height": 800}}, "boss")
     page.goto(f"{site}{ADMIN}{model}/")
-    assert page.locator(".wechat-empty p").first.is_visible()
-    assert page.locator(".wechat-empty .button").first.is_visible()
+    page.locator(".wechat-empty p").first.wait_for()
+    page.locator(".wechat-empty .button").first.wait_for()
     assert misfits(page) == []

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from tests import admin_everything, factories
-from tests.browser.conftest import DATABASE, DESKTOP
+from tests.browser.conftest import DATABASE, DESKTOP, follow
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 
 COMPOSE = "/admin/wechat_notify/notification/compose/"
@@ -41,7 +41,9 @@ def fill_in(page: Any) -> None:
 def wait_for_value(page: Any, value: str) -> None:
     """The form comes empty first, and then once more with what was filled in."""
     page.wait_for_function(
-        "value => document.querySelector('[name=value_thing1]')?.value === value", arg=value
+        "value => document.querySelector('[name=value_thing1]')?.value === value"
+        " && document.readyState === 'complete'",
+        arg=value,
     )
 
 
@@ -51,10 +53,10 @@ def test_back_after_a_send_is_the_form_as_it_was(
     """No error page and nothing lost; nothing is sent by going back, and again it can be sent."""
     page = open_browser(DESKTOP, "boss")
     page.goto(f"{site}{COMPOSE}")
-    page.locator(f"button[name=template][value='{template.pk}']").click()
+    follow(page.locator(f"button[name=template][value='{template.pk}']"))
     fill_in(page)
-    page.locator("[name=_review]").last.click()
-    page.locator("[name=_send]").click()
+    follow(page.locator("[name=_review]").last)
+    follow(page.locator("[name=_send]"))
     page.get_by_role("progressbar").wait_for()
     page.go_back()
     page.get_by_label("商品", exact=True).wait_for()
@@ -76,7 +78,7 @@ def test_loading_the_review_again_is_the_form(
     page = open_browser(DESKTOP, "boss")
     page.goto(f"{site}{COMPOSE}?template={template.pk}")
     fill_in(page)
-    page.locator("[name=_review]").last.click()
+    follow(page.locator("[name=_review]").last)
     page.locator("[name=_send]").wait_for()
     page.reload()
     page.get_by_label("商品", exact=True).wait_for()
@@ -94,10 +96,9 @@ def test_back_after_an_action_is_the_list(
     page.goto(f"{site}/admin/wechat_notify/sendlog/")
     page.locator("input.action-select").first.check()
     page.locator("select[name=action]").first.select_option("resend")
-    page.get_by_role("button", name="Run", exact=False).or_(
-        page.get_by_role("button", name="Go")
-    ).first.click()
-    page.locator("#content-main [type=submit]").click()
+    run = page.get_by_role("button", name="Run", exact=False)
+    follow(run.or_(page.get_by_role("button", name="Go")).first)
+    follow(page.locator("#content-main [type=submit]"))
     page.locator(".messagelist").wait_for()
     page.go_back()
     page.locator("#result_list").wait_for()
@@ -128,7 +129,7 @@ def test_the_focus_goes_to_the_first_error(
         page.get_by_label(label, exact=True).fill(value)
     if not wrong:
         page.locator("[name=everyone]").uncheck()
-    page.locator("[name=_review]").last.click()
+    follow(page.locator("[name=_review]").last)
     page.locator(".errornote").wait_for()
     assert page.evaluate("document.activeElement.name") == focused
 
@@ -140,6 +141,6 @@ def test_the_focus_goes_to_the_first_error_of_a_row(
     page = open_browser(DESKTOP, "boss")
     page.goto(f"{site}/admin/wechat_notify/messagetemplate/{template.pk}/change/")
     page.locator("[name=url]").fill("ftp://school.example/")
-    page.locator("[name=_save]").first.click()
+    follow(page.locator("[name=_save]").first)
     page.locator(".errornote").wait_for()
     assert page.evaluate("document.activeElement.name") == "url"

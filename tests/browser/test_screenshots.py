@@ -19,7 +19,7 @@ from django.core.cache import caches
 
 import wechat_notify
 from tests.browser import library, school
-from tests.browser.conftest import DATABASE, PHONE
+from tests.browser.conftest import DATABASE, PHONE, follow, held, settle
 from tests.browser.measures import misfits
 from tests.browser.school import BOOKSHOP, SCHOOL
 from tests.library.models import Loan
@@ -157,8 +157,8 @@ class Tour:
         assert response.status == 200, path
 
     def press(self, name: str) -> None:
-        """Press a button of a form."""
-        self.page.locator(f"[name={name}]").last.click()
+        """Press a button of a form, which leads to another page."""
+        follow(self.page.locator(f"[name={name}]").last)
 
     def visit(self, path: str, name: str, *, wait_for: str = "#content", most: int = 1000) -> None:
         """Open a page, and take its picture once something is there."""
@@ -168,6 +168,7 @@ class Tour:
 
     def look(self, name: str) -> None:
         """Measure the page as it is; nothing is English where it should be Chinese."""
+        settle(self.page)
         self.measure(name)
         text = self.page.locator("#container").inner_text()
         if self.language == "zh-Hans":
@@ -286,7 +287,7 @@ def compose(tour: Tour, template: MessageTemplate) -> Notification:
     page = tour.page
     tour.visit("notification/", "notifications", most=760)
     tour.visit("notification/compose/", "choose")
-    page.locator(f"button[name=template][value='{template.pk}']").click()
+    follow(page.locator(f"button[name=template][value='{template.pk}']"))
     for name, value in school.DATA[template.name].items():
         page.locator(f"[name=value_{name}]").fill(value)
     page.locator("[name=value_thing1]").fill(TOO_LONG)
@@ -298,7 +299,8 @@ def compose(tour: Tour, template: MessageTemplate) -> Notification:
     page.get_by_label(f"{school.THIRD_GRADE} (128)").check()
     people = page.locator("#wechat-user-search")
     people.press_sequentially("陈敏")
-    page.get_by_role("option").first.wait_for()
+    # Others go with the answer to the whole name.
+    page.wait_for_function("document.querySelectorAll('[role=option]').length === 1")
     people.press("ArrowDown")
     people.press("Enter")
     page.locator("#wechat-chosen").get_by_text("陈敏").wait_for()
@@ -329,7 +331,7 @@ def find_out(tour: Tour, notification: Notification) -> None:
         log = SendLog.objects.filter(notification=notification, errcode=43004).latest("pk")
     tour.visit(f"sendlog/{log.pk}/change/", "message", most=1120)
     tour.go(f"sendlog/{log.pk}/explain/")
-    tour.page.locator("#content-main [type=submit]").click()
+    follow(tour.page.locator("#content-main [type=submit]"))
     tour.page.locator("pre.wechat-data").first.wait_for()
     tour.take("explain")
 
@@ -354,22 +356,18 @@ def look_at_people(tour: Tour) -> None:
 
 def sync(tour: Tour) -> None:
     """One account done, the other still being asked; and then both."""
-    page, held = tour.page, []
+    page = tour.page
 
-    def hold_second(route: Any) -> None:
-        """Keep the answer about the bookshop back, as long as a slow WeChat would."""
-        if route.request.method == "POST" and BOOKSHOP in (route.request.post_data or ""):
-            held.append(route)
-        else:
-            route.continue_()
+    def about_bookshop(request: Any) -> bool:
+        return request.method == "POST" and BOOKSHOP in (request.post_data or "")
 
     tour.visit("messagetemplate/sync/", "sync")
-    page.route("**/sync/", hold_second)
-    page.locator("#content-main [type=submit]").click()
-    page.locator(".wechat-sync__accounts li").wait_for()
-    page.locator(".wechat-sync [role=status]").get_by_text(BOOKSHOP_NAME).wait_for()
-    tour.take("sync-running")
-    held[0].continue_()
+    with held(page, "**/sync/", about_bookshop) as answer:
+        page.locator("#content-main [type=submit]").click()
+        page.locator(".wechat-sync__accounts li").wait_for()
+        page.locator(".wechat-sync [role=status]").get_by_text(BOOKSHOP_NAME).wait_for()
+        answer.wait()
+        tour.take("sync-running")
     page.locator(".wechat-sync__accounts li >> nth=1").wait_for()
     tour.take("sync-done")
 
@@ -406,7 +404,7 @@ def test_the_page_that_binds_wechat(
     """In WeChat's own browser: who is signed in, and one button."""
     page = open_browser({**HAND, "locale": LANGUAGES[language]}, school.HEAD)
     assert page.goto(f"{site}/wechat/{SCHOOL}/bind/").status == 200
-    assert page.get_by_text("赵建国").is_visible()
+    page.get_by_text("赵建国").wait_for()
     save(page, directory / f"bind.{language}.png")
 
 

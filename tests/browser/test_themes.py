@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import factories
-from tests.browser.conftest import DESKTOP
+from tests.browser.conftest import DESKTOP, settle
 from tests.site_process import SiteProcess
 from wechat_notify.sandbox.server import Sandbox
 
@@ -68,9 +68,8 @@ def site(running: Site) -> Site:
 
 
 @pytest.fixture
-def open_browser(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
+def open_browser(complaints: list[str], new_context: Any, site: Site) -> Callable[..., Any]:
     """A browser in which the boss has signed in; an error in any script fails the test."""
-    contexts, complaints = [], []
 
     def fail(error: Any) -> None:
         if SIMPLEUIS_OWN not in str(error):
@@ -82,9 +81,7 @@ def open_browser(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
             complaints.append(message.text)
 
     def open_page(**options: Any) -> Any:
-        contexts.append(chromium.new_context(**DESKTOP, **options, locale="en"))
-        page = contexts[-1].new_page()
-        page.set_default_timeout(15_000)
+        page = new_context(**DESKTOP, **options).new_page()
         page.on("pageerror", fail)
         page.on("console", complain)
         page.goto(site.pages["logs"])
@@ -94,10 +91,7 @@ def open_browser(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
         page.wait_for_url(site.pages["logs"])
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
+    return open_page
 
 
 # What a person must see on each page: where it stands, and the buttons at the top by their names.
@@ -174,7 +168,7 @@ def button(page: Any, name: str) -> Any:
 def visit(page: Any, address: str) -> None:
     """Open a page, and look at it when what it asks for by itself has come."""
     assert page.goto(address).status == 200, address
-    page.wait_for_function("!document.querySelector('[data-wechat-live]:not([data-again])')")
+    settle(page)
 
 
 def look(page: Any, name: str) -> None:
@@ -290,7 +284,7 @@ def test_a_message_is_composed_for_two_people(site: Site, open_browser: Any) -> 
     page.get_by_text("2 messages will be sent").wait_for()
     page.get_by_role("button", name="Send 2 messages now").click()
     page.get_by_text("It is on its way").first.wait_for()
-    assert page.get_by_text("0 of 2 done (0 %)").is_visible()
+    page.get_by_text("0 of 2 done (0 %)").wait_for()
 
 
 def test_people_and_templates_are_brought_up_to_date(site: Site, open_browser: Any) -> None:
