@@ -151,7 +151,7 @@ def wechat(sandbox: Sandbox, configure: Callable[..., None]) -> Sandbox:
             "APP_SECRET": sandbox.app_secret,
             "API_BASE": sandbox.url,
         },
-        TIMEOUT=(2, 2),
+        TIMEOUT=(20, 20),
     )
     return sandbox
 

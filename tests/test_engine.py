@@ -4,7 +4,9 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +25,8 @@ from tests.factories import (
     openid,
     sandbox_template,
 )
+from tests.waiting import PATIENCE, wait_until
+from tests.wire import Wire, wire
 from wechat_notify import signals
 from wechat_notify.backends.base import BaseBackend
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
@@ -39,6 +43,7 @@ Status = SendLog.Status
 pytestmark = pytest.mark.django_db(transaction=True)
 
 INLINE = "wechat_notify.dispatchers.inline.InlineDispatcher"
+SEND = "/cgi-bin/message/template/send"
 WORKER = "wechat_notify.dispatchers.worker.WorkerDispatcher"
 
 
@@ -63,7 +68,24 @@ def make_due() -> None:
     SendLog.objects.filter(status=Status.PENDING).update(due_at=timezone.now())
 
 
-def deliver_all(seconds: float = 40) -> engine.Report:
+@pytest.fixture
+def line(wechat: Sandbox, configure: Callable[..., None]) -> Iterator[Wire]:
+    """The default account sends over a wire on which the test can hold requests."""
+    with wire(wechat.url) as made:
+        configure(default={"API_BASE": made.url})
+        yield made
+
+
+@contextmanager
+def beside(*steps: Callable[[], Any]) -> Iterator[None]:
+    """While the block runs, another thread takes these steps; all of them, or the test fails."""
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(lambda: [step() for step in steps])
+        yield
+        done.result()
+
+
+def deliver_all(seconds: float = PATIENCE) -> engine.Report:
     """Deliver until nothing is open, without waiting for backoff, only for the way out."""
     report, ends = engine.Report(), time.monotonic() + seconds
     while SendLog.objects.filter(status__in=SendLog.OPEN).exists() and time.monotonic() < ends:
@@ -289,7 +311,6 @@ TROUBLE: list[tuple[str, Callable[[Sandbox], Any], str, int]] = [
         "sent",
         7,
     ),
-    ("a stall after acceptance", lambda w: w.stall(5, times=3), "sent", 3),
 ]
 
 
@@ -307,7 +328,7 @@ def test_after_passing_trouble_everybody_has_exactly_one(
     absorbed: int,
 ) -> None:
     """Bursts, resets, stalls and garbage: retried under the same id, nobody twice, nobody not."""
-    configure(TIMEOUT=(0.5, 0.5), MAX_ATTEMPTS=10)
+    configure(MAX_ATTEMPTS=10)
     trouble(wechat)
     notification = queue(20)
     deliver_all()
@@ -316,18 +337,32 @@ def test_after_passing_trouble_everybody_has_exactly_one(
     assert wechat.duplicates == absorbed
 
 
-def test_trouble_without_end_is_told_apart(
+def test_after_a_stall_everybody_has_exactly_one(
     wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
+) -> None:
+    """Three have no answer in time; on a slow machine, perhaps some more."""
+    configure(TIMEOUT=(0.5, 0.5), MAX_ATTEMPTS=100)
+    wechat.stall(5, times=3)
+    notification = queue(20)
+    deliver_all()
+    assert statuses(notification) == {"sent": 20}
+    assert wechat.counts == {openid(n): 1 for n in range(20)}
+    assert wechat.duplicates >= 3
+
+
+def test_trouble_without_end_is_told_apart(
+    wechat: Sandbox, line: Wire, queue: Callable[..., Any], configure: Callable[..., None]
 ) -> None:
     """Failed where it cannot have arrived, uncertain where it may have."""
     configure(MAX_ATTEMPTS=3)
     wechat.http_error(503, openid=openid(0), times=None)
     wechat.reset(openid=openid(1), accepted=True, times=None)
     wechat.http_error(502, openid=openid(2), accepted=True, times=None)
-    # Slow enough for all four to be in flight at once: then one gets through beside the others.
-    wechat.latency = 0.5
     notification = queue(4)
-    deliver_all()
+    # All four are in flight at once: then one gets through beside the others.
+    line.hold(SEND)
+    with beside(lambda: line.wait_for_held(4), line.release):
+        deliver_all()
     by_openid = {log.openid: log for log in notification.logs.all()}
     assert by_openid[openid(0)].status == "failed"
     for number in (1, 2):
@@ -394,20 +429,30 @@ def test_in_doubt_is_looked_at_again_when_a_threads_turn_comes(
 
 
 def test_accepted_messages_are_recorded_though_the_cache_fails(
-    wechat: Sandbox, queue: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    wechat: Sandbox, line: Wire, queue: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The account's rest cannot be kept, but every result, before and after that, is written."""
+    refused = threading.Event()
 
     def away(*args: Any) -> None:
+        refused.set()
         raise ConnectionError("cache")
 
-    wechat.delay(0.2, openid=openid(0))
     wechat.fail(50007, openid=openid(0))
-    wechat.delay(0.4, openid=openid(9))
     notification = queue(10)
     # Django's caches are one to each thread: the token's, in the threads that send, still works.
     monkeypatch.setattr(caches["default"], "set", away)
-    with pytest.raises(ConnectionError, match="cache"):
+    first, last = openid(0), openid(9)
+    line.hold(first)
+    line.hold(last)
+    steps = (
+        lambda: line.wait_for_held(2),
+        lambda: wait_until(lambda: len(wechat.messages) == 8),
+        lambda: line.release(first),
+        lambda: refused.wait(PATIENCE),
+        line.release,
+    )
+    with pytest.raises(ConnectionError, match="cache"), beside(*steps):
         engine.deliver()
     assert statuses(notification) == {"pending": 1, "sent": 9}
     assert len(wechat.messages) == 9
@@ -493,23 +538,20 @@ def test_what_a_dead_worker_had_only_claimed_goes_out_without_doubt(
 
 
 def test_a_result_that_comes_too_late_is_not_written(
-    wechat: Sandbox, queue: Callable[..., Any]
+    line: Wire, queue: Callable[..., Any]
 ) -> None:
     """Another worker holds the row by then, and its finding counts."""
     notification = queue(1)
     taken_over = timezone.now() + timedelta(seconds=5)
 
     def take_over() -> None:
-        while not wechat.calls["/cgi-bin/message/template/send"]:
-            time.sleep(0.005)
+        line.wait_for_held(1)
         SendLog.objects.update(claimed_at=taken_over)
         connection.close()
 
-    wechat.delay(1)
-    worker = threading.Thread(target=take_over)
-    worker.start()
-    report = engine.deliver()
-    worker.join()
+    line.hold(SEND)
+    with beside(take_over, line.release):
+        report = engine.deliver()
     assert report.lost == 1
     log = notification.logs.get()
     assert (log.status, log.claimed_at) == ("sending", taken_over)
@@ -519,8 +561,8 @@ def test_rows_that_cannot_be_sent_within_their_lease_are_handed_back(
     wechat: Sandbox, queue: Callable[..., Any], configure: Callable[..., None]
 ) -> None:
     """A slow WeChat and a short lease: rows at the end of a batch are claimed anew, not risked."""
-    configure(CONCURRENCY=1, TIMEOUT=(0.4, 0.4), LEASE=1)
-    wechat.latency = 0.15
+    configure(CONCURRENCY=1, TIMEOUT=(20, 20), LEASE=41)
+    wechat.latency = 0.3
     notification = queue(6)
     report = engine.deliver()
     assert report.handed_back > 0
@@ -580,7 +622,7 @@ def test_quota_used_up_in_the_middle_of_a_run(
     wechat.daily_quota = 50
     notification = queue(300)
     report = engine.deliver()
-    sends = wechat.calls["/cgi-bin/message/template/send"]
+    sends = wechat.calls[SEND]
     assert statuses(notification) == {"sent": 50, "pending": 250}
     assert sends <= 50 + 8
     assert report.at_rest == {"default"}
@@ -593,7 +635,7 @@ def test_quota_used_up_in_the_middle_of_a_run(
     assert "quota" in str(rest.info.cause)
 
     engine.deliver()
-    assert wechat.calls["/cgi-bin/message/template/send"] == sends, "it must not hammer"
+    assert wechat.calls[SEND] == sends, "it must not hammer"
 
     wechat.daily_quota = 1_000
     end_rest_period(rest)
@@ -613,11 +655,11 @@ def test_a_probe_that_is_refused_keeps_the_account_at_rest(
     wechat.fail(45009, times=None)
     notification = queue(100)
     engine.deliver()
-    before = wechat.calls["/cgi-bin/message/template/send"]
+    before = wechat.calls[SEND]
     rest = Breaker("default").rest()
     end_rest_period(rest)
     engine.deliver()
-    assert wechat.calls["/cgi-bin/message/template/send"] == before + 1
+    assert wechat.calls[SEND] == before + 1
     again = Breaker("default").rest()
     assert again is not None
     assert again.until > timezone.now()
@@ -657,7 +699,7 @@ def test_an_address_that_is_not_on_the_whitelist_is_named(
     assert closure.until > timezone.now() + timedelta(seconds=30)
     assert statuses(notification) == {"pending": 50}
     assert wechat.token_fetches <= 5
-    assert wechat.calls["/cgi-bin/message/template/send"] == 0
+    assert wechat.calls[SEND] == 0
 
 
 def test_a_wrong_secret_stops_at_once_and_never_shows(
@@ -771,12 +813,12 @@ def test_a_banned_template_is_paused_and_others_go_on(
     banned.refresh_from_db()
     assert banned.paused_at
     assert banned.pause_errcode == 43116
-    refused = wechat.calls["/cgi-bin/message/template/send"] - 5
+    refused = wechat.calls[SEND] - 5
     assert refused <= 4
 
     later = notify([openid(200)], banned, ORDER)
     engine.deliver()
-    assert wechat.calls["/cgi-bin/message/template/send"] == refused + 5
+    assert wechat.calls[SEND] == refused + 5
     assert not SendLog.objects.filter(status="pending", due_at__isnull=False).exists()
 
     wechat.add_template(sandbox_template(banned))
@@ -802,7 +844,7 @@ def test_a_banned_template_stays_paused_for_rows_that_already_wait_for_a_thread(
     engine.deliver(interval=0.05)
     assert statuses(fine) == {"sent": 8}
     assert [statuses(one) for one in stuck] == [{"pending": 1}] * 2
-    assert wechat.calls["/cgi-bin/message/template/send"] == 9
+    assert wechat.calls[SEND] == 9
 
 
 def test_a_template_resumed_while_others_are_sent_goes_on_in_the_same_run(
@@ -862,7 +904,7 @@ def test_a_template_that_wechat_does_not_know_wastes_no_calls(
     found = statuses(notification)
     assert 1 <= found["failed"] <= 4
     assert found["pending"] == 50 - found["failed"]
-    assert wechat.calls["/cgi-bin/message/template/send"] == found["failed"]
+    assert wechat.calls[SEND] == found["failed"]
 
 
 # -- time -------------------------------------------------------------------------------------
