@@ -161,6 +161,7 @@ class Held:
     def __init__(self, page: Any) -> None:
         self._page = page
         self._routes: list[Any] = []
+        self.ended = False
 
     def add(self, route: Any) -> None:
         self._routes.append(route)
@@ -182,15 +183,16 @@ def held(page: Any, address: str, matches: Callable[[Any], bool]) -> Iterator[He
     found = Held(page)
 
     def handle(route: Any) -> None:
-        if matches(route.request):
+        if matches(route.request) and not found.ended:
             found.add(route)
         else:
             route.continue_()
 
     page.route(address, handle)
     yield found
-    page.unroute(address, handle)
+    found.ended = True
     found.release()
+    page.unroute(address, handle)
 
 
 def follow(target: Any) -> None:
@@ -198,12 +200,13 @@ def follow(target: Any) -> None:
     # Not expect_navigation(): a page that notes something in its history "navigates" as well.
     target.page.evaluate("window.isLeft = true")
     target.click()
-    target.page.wait_for_function("!window.isLeft && document.readyState === 'complete'")
+    # A function, as the policy blocks text that is to be a script.
+    target.page.wait_for_function("() => !window.isLeft && document.readyState === 'complete'")
 
 
 def settle(page: Any) -> None:
     """Wait until what the page asks for by itself is there: then it says when it asks again."""
-    page.wait_for_function("!document.querySelector('[data-wechat-live]:not([data-again])')")
+    page.wait_for_function("() => !document.querySelector('[data-wechat-live]:not([data-again])')")
 
 
 def fits(page: Any) -> bool:

@@ -157,7 +157,7 @@ def test_choosing_people_by_keyboard(
     for term in ("王小明", "李小刚"):
         people.press_sequentially(term)
         # The others go with the answer to the whole name; a part of it fits several.
-        page.wait_for_function("document.querySelectorAll('[role=option]').length === 1")
+        page.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
         people.press("ArrowDown")
         people.press("Enter")
     people.press_sequentially("没有这个人")

@@ -300,7 +300,7 @@ def compose(tour: Tour, template: MessageTemplate) -> Notification:
     people = page.locator("#wechat-user-search")
     people.press_sequentially("陈敏")
     # Others go with the answer to the whole name.
-    page.wait_for_function("document.querySelectorAll('[role=option]').length === 1")
+    page.wait_for_function("() => document.querySelectorAll('[role=option]').length === 1")
     people.press("ArrowDown")
     people.press("Enter")
     page.locator("#wechat-chosen").get_by_text("陈敏").wait_for()
