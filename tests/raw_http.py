@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
 from wechat_notify.exceptions import TransportError
 from wechat_notify.wechat.transport import Transport
 
 SEND = "/cgi-bin/message/template/send"
-TIMEOUT = (5, 5)
+TIMEOUT = (20, 20)
 # For localhost and 127.0.0.1, signed by itself.
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 SECRET = "TOKEN-NOBODY-MAY-SEE"
@@ -46,41 +47,43 @@ def failure(base: str, **options: Any) -> TransportError:
 
 @contextmanager
 def tcp_server(talk: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A server that does ``talk`` with its one client; its port."""
+    """A server that does ``talk`` with its one client; its port. It has ended after the block."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
             connection, _ = listener.accept()
-            with connection:
+            with connection, suppress(OSError):  # the client may hang up at any time
                 talk(connection)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1]
-        thread.join(5)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def drip(answer: bytes, begin: int = 0) -> Callable[[socket.socket], None]:
-    """Answers ``begin`` bytes at once and then one every tenth of a second."""
-
-    def talk(connection: socket.socket) -> None:
-        connection.recv(65536)
-        with suppress(OSError):
-            connection.sendall(answer[:begin])
-            for number in range(begin, len(answer)):
-                time.sleep(0.1)
-                connection.sendall(answer[number : number + 1])
-
-    return talk
+        thread.join(PATIENCE)
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    begun = time.monotonic()
-    yield
-    assert time.monotonic() - begun < seconds
+def refusing_port() -> Iterator[int]:
+    """A port on which nobody listens, and nobody else can meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield int(taken.getsockname()[1])
+
+
+class Drip:
+    """Answers ``begin`` bytes at once and then one every tenth of a second.
+
+    ``finished``: the client has waited for all of it.
+    """
+
+    def __init__(self, answer: bytes, begin: int = 0) -> None:
+        self._answer = answer
+        self._begin = begin
+        self.finished = False
+
+    def __call__(self, connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(self._answer[: self._begin])
+        for number in range(self._begin, len(self._answer)):
+            time.sleep(0.1)
+            connection.sendall(self._answer[number : number + 1])
+        self.finished = True

@@ -17,9 +17,8 @@ from tests.raw_http import (
     CERTIFICATE,
     OK,
     SEND,
+    Drip,
     ask,
-    at_most,
-    drip,
     failure,
     send_once,
     tcp_server,
@@ -71,8 +70,10 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n{\r\
 )
 def test_answer_that_drips_is_given_up_in_time(answer: bytes, begin: int) -> None:
     """However slowly an answer comes, the read timeout is for all of it; it may have been sent."""
-    with tcp_server(drip(answer, begin)) as port, at_most(1.2):
-        error = failure(f"http://127.0.0.1:{port}", timeout=(0.5, 0.5))
+    dripping = Drip(answer, begin)
+    with tcp_server(dripping) as port:
+        error = failure(f"http://127.0.0.1:{port}", timeout=(20, 0.5))
+    assert not dripping.finished
     assert (error.maybe_sent, error.status) == (True, None)
     assert str(error) == "No answer from WeChat: it did not come in time."
 
@@ -82,28 +83,33 @@ def test_answer_that_drips_over_tls_is_given_up_in_time() -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(CERTIFICATE)
 
-    def talk(connection: socket.socket) -> None:
-        with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
-            drip(OK)(secured)
+    dripping = Drip(OK)
 
-    with tcp_server(talk) as port, at_most(2):
-        error = failure(f"https://localhost:{port}", timeout=(1, 0.5), ca_bundle=str(CERTIFICATE))
+    def talk(connection: socket.socket) -> None:
+        with context.wrap_socket(connection, server_side=True) as secured:
+            dripping(secured)
+
+    with tcp_server(talk) as port:
+        error = failure(f"https://localhost:{port}", timeout=(20, 0.5), ca_bundle=str(CERTIFICATE))
+    assert not dripping.finished
     assert error.maybe_sent
 
 
-def test_slow_answer_leaves_the_next_one_its_whole_time() -> None:
+def test_slow_answer_leaves_the_next_one_its_whole_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a connection that is kept, each answer has the read timeout for itself."""
+    clock, passed = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + passed[0])
 
     def talk(connection: socket.socket) -> None:
         for _ in range(3):
             connection.recv(65536)
-            time.sleep(0.2)
+            passed[0] += 200
             connection.sendall(OK[:40])
-            time.sleep(0.2)
+            passed[0] += 200
             connection.sendall(OK[40:])
 
     with tcp_server(talk) as port:
-        transport = Transport(f"http://127.0.0.1:{port}", timeout=(0.6, 0.6))
+        transport = Transport(f"http://127.0.0.1:{port}", timeout=(600, 600))
         assert [send_once(transport) for _ in range(3)] == [{"errcode": 0}] * 3
         transport.close()
 

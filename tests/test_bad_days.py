@@ -14,6 +14,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from tests.factories import ORDER, make_template, openid, sandbox_template
+from tests.waiting import PATIENCE, wait_until
 from tests.wire import Wire, wire
 from wechat_notify.backends.base import BaseBackend
 from wechat_notify.models import MessageTemplate, Notification, SendLog
@@ -28,6 +29,7 @@ Status = SendLog.Status
 Configure = Callable[..., None]
 pytestmark = pytest.mark.django_db(transaction=True)
 
+LONG = 200.0
 SEND = "/cgi-bin/message/template/send"
 
 
@@ -38,7 +40,6 @@ def line(wechat: Sandbox, known_template: MessageTemplate, configure: Configure)
         configure(
             default={"API_BASE": made.url},
             DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher",
-            TIMEOUT=(2, 3),
             CONCURRENCY=8,
         )
         yield made
@@ -55,16 +56,22 @@ def statuses(notification: Notification) -> dict[str, int]:
 def deliver_for(seconds: float) -> None:
     """A worker that looks again and again, its rows due at once."""
     ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
+    deliver_until(lambda: time.monotonic() >= ends)
+
+
+def deliver_until(condition: Callable[[], object]) -> None:
+    """The same, at least once, and until ``condition`` holds."""
+
+    def holds() -> object:
         SendLog.objects.filter(status=Status.PENDING).update(due_at=timezone.now())
         engine.deliver()
-        time.sleep(0.05)
+        return condition()
+
+    wait_until(holds)
 
 
-def deliver_until_done(seconds: float = 20) -> None:
-    ends = time.monotonic() + seconds
-    while SendLog.objects.filter(status__in=SendLog.OPEN).exists() and time.monotonic() < ends:
-        deliver_for(0.1)
+def deliver_until_done() -> None:
+    deliver_until(lambda: not SendLog.objects.filter(status__in=SendLog.OPEN).exists())
 
 
 # -- WeChat away ------------------------------------------------------------------------------
@@ -117,6 +124,7 @@ def test_silence_leaves_no_more_in_doubt_than_was_in_flight(
     assert line.connections - before <= 8, "it must not hammer"
     line.cut()
     line.mend()
+    configure(TIMEOUT=(20, 20))
     deliver_until_done()
     assert statuses(notification) == {"sent": 100}
     assert set(wechat.counts.values()) == {1}
@@ -128,14 +136,13 @@ def test_the_trouble_is_told_with_its_reason(
     """One warning, however many messages wait, and a record for doctor and admin."""
     write(40)
     line.cut()
-    deliver_for(2.2)
+    deliver_until(lambda: any(closure.trips >= 2 for closure in closures("default")))
     told = [record.getMessage() for record in caplog.records if "gets through" in record.message]
     assert len(told) >= 1
     assert "Connection refused" in told[0]
     [closure] = closures("default")
     assert closure.errcode is None
     assert "Connection refused" in closure.in_words
-    assert closure.trips >= 2
 
 
 def test_a_message_that_never_gets_through_fails_alone(wechat: Sandbox, line: Wire) -> None:
@@ -145,7 +152,7 @@ def test_a_message_that_never_gets_through_fails_alone(wechat: Sandbox, line: Wi
     started = time.monotonic()
     engine.deliver()
     assert statuses(notification)["sent"] == 19
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60
     for round_ in range(12):
         SendLog.objects.filter(status=Status.PENDING).update(due_at=timezone.now())
         write(2, first=50 + 2 * round_)
@@ -166,7 +173,6 @@ def test_one_thread_and_a_message_that_never_gets_through(
     notification = write(10)
     engine.deliver()
     assert statuses(notification) == {"sent": 9, "pending": 1}
-    assert notification.logs.get(status="pending").attempts == 1
 
 
 def test_after_days_without_an_answer_it_is_given_up(
@@ -178,9 +184,7 @@ def test_after_days_without_an_answer_it_is_given_up(
     later = timezone.now() + timedelta(hours=1)
     Notification.objects.filter(pk=young.pk).update(created_at=later)
     line.cut()
-    ends = time.monotonic() + 30
-    while statuses(old) == {"pending": 5} and time.monotonic() < ends:
-        deliver_for(0.1)
+    deliver_until(lambda: statuses(old) != {"pending": 5})
     assert statuses(old) == {"failed": 5}
     assert "Connection refused" in old.logs.first().errmsg  # type: ignore[union-attr]
     assert statuses(young) == {"pending": 3}
@@ -270,7 +274,7 @@ class SlowProbeBackend(BaseBackend):
 
     def send(self, message: TemplateMessage) -> SendResult:
         self.another_process.failed([1, 2], SendResult(Outcome.NOT_SENT, errmsg="No connection."))
-        self.probing.wait(5)
+        self.probing.wait(PATIENCE)
         return SendResult(Outcome.NOT_SENT, errmsg="No connection.")
 
     def probe(self) -> SendResult:
@@ -293,7 +297,7 @@ def test_a_probe_that_ends_after_the_last_message_ends_the_run(
     SlowProbeBackend.probing.clear()
     notification = write(2)
     stop = threading.Event()
-    too_long = threading.Timer(10, stop.set)
+    too_long = threading.Timer(PATIENCE, stop.set)
     too_long.start()
     engine.deliver(stop=stop, interval=0.05)
     too_long.cancel()
@@ -394,7 +398,7 @@ def test_an_account_that_hangs_takes_no_thread_from_another(
             "APP_SECRET": theirs.app_secret,
             "CONCURRENCY": 3,
         }
-        configure(ACCOUNTS={**accounts, "other": other}, TIMEOUT=(2, 20))
+        configure(ACCOUNTS={**accounts, "other": other}, TIMEOUT=(20, LONG), LEASE=2 * LONG)
         hanging = write(30)
         fine = notify([openid(n) for n in range(60)], "order_paid", ORDER, account="other")
         line.silence()
@@ -406,7 +410,7 @@ def test_an_account_that_hangs_takes_no_thread_from_another(
                 line.cut()  # what hangs need not hang any longer
 
         engine.deliver(progress=progress)
-        assert times[0] - began < 18
+        assert times[0] - began < LONG, "it did not wait for a call that hangs"
         assert statuses(fine) == {"sent": 60}
         assert statuses(hanging) == {"pending": 30}
         assert theirs.max_in_flight <= 3

@@ -37,7 +37,7 @@ def client() -> Iterator[WeChatClient]:
 
     with Sandbox(templates=[TEMPLATE], any_openid=True) as wechat:
         made = WeChatClient(
-            Transport(wechat.url, timeout=conf.TIMEOUT, pool_size=1),
+            Transport(wechat.url, timeout=(20, 20), pool_size=1),
             app_id=wechat.app_id,
             app_secret=wechat.app_secret,
             cache=caches["default"],

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from tests.admin_pages import SEE, browser, page, text, told
 from tests.factories import make_binding, make_template, sandbox_template
-from tests.raw_http import CERTIFICATE, free_port
+from tests.raw_http import CERTIFICATE, refusing_port
 from wechat_notify.account_state import note_blocked
 from wechat_notify.models import MessageTemplate, SendLog
 from wechat_notify.sandbox.server import Sandbox
@@ -180,7 +180,8 @@ def test_a_handshake_says_what_failed(secure: Sandbox) -> None:
     assert "self-signed" in (doubting.tls_trouble() or "").replace("self signed", "self-signed")
     with Sandbox() as plain:
         assert Transport(plain.url).tls_trouble() is None
-    assert Transport(f"https://127.0.0.1:{free_port()}").tls_trouble() is None
+    with refusing_port() as port:
+        assert Transport(f"https://127.0.0.1:{port}").tls_trouble() is None
 
 
 @pytest.mark.django_db
