@@ -11,6 +11,8 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -19,10 +21,13 @@ django.setup()
 
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
+from django.db.models import F  # noqa: E402
 
 from tests.crash_templates import NAMES, SPARE_CONTENT, SPARE_NAMES  # noqa: E402
 from tests.factories import ORDER, make_template, openid  # noqa: E402
+from tests.waiting import wait_until  # noqa: E402
 from wechat_notify.backends.registry import get_backend  # noqa: E402
+from wechat_notify.conf import settings  # noqa: E402
 from wechat_notify.models import MessageTemplate, SendLog  # noqa: E402
 from wechat_notify.sending import engine  # noqa: E402
 from wechat_notify.services import notify, replace_template  # noqa: E402
@@ -61,18 +66,25 @@ def spawn() -> Any:
 
 
 def reap(pid: str) -> Any:
+    """Wait for a killed worker; and let time pass, until the lease of what it held has ended."""
     os.waitpid(int(pid), 0)
+    lease = timedelta(seconds=settings.LEASE + 1)
+    SendLog.objects.filter(status=SendLog.Status.SENDING).update(
+        claimed_at=F("claimed_at") - lease, in_doubt_since=F("in_doubt_since") - lease
+    )
     return pid
 
 
 def drain() -> Any:
-    deadline = time.monotonic() + 60
     parked = {"status": SendLog.Status.PENDING, "due_at": None}
-    while SendLog.objects.filter(status__in=SendLog.OPEN).exclude(**parked).exists():
-        if time.monotonic() > deadline:
-            break
+    still_open = SendLog.objects.filter(status__in=SendLog.OPEN).exclude(**parked)
+
+    def is_done() -> bool:
         engine.deliver()
-        time.sleep(0.05)
+        return not still_open.exists()
+
+    with suppress(AssertionError):  # the counts tell more
+        wait_until(is_done)
     return counts()
 
 

@@ -18,6 +18,7 @@ WECHAT_NOTIFY.update(
     DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher",
     BATCH_SIZE=50,
     CONCURRENCY=4,
-    TIMEOUT=(0.5, 0.5),
-    LEASE=1.5,
+    TIMEOUT=(20, 20),
+    LEASE=60,
+    MAX_ATTEMPTS=100,  # a message may be with one killed worker after the other
 )

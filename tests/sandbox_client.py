@@ -46,7 +46,7 @@ class Api:
         return self._token
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        return self.session.request(method, self.wechat.url + path, timeout=10, **options)
+        return self.session.request(method, self.wechat.url + path, timeout=60, **options)
 
     def json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         # Not answer.json(): WeChat's text/plain without a charset would make it latin-1.

@@ -34,5 +34,5 @@ class SiteProcess:
 
     def close(self) -> None:
         self._in.close()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
         self._out.close()

@@ -72,7 +72,7 @@ def blow(port: int, count: int, connections: int) -> Weather:
     waiting = iter(bodies(count))
 
     def carry() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         while True:
             with lock:
                 xml = next(waiting, None)

@@ -5,7 +5,6 @@ Also with workers that are killed with -9 in the middle.
 
 import os
 import signal
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from tests.crash_templates import SPARE_CONTENT
 from tests.factories import ORDER_CONTENT
 from tests.sizes import FULL
 from tests.test_crash import Nursery
+from tests.waiting import wait_until
 from wechat_notify.sandbox.server import Sandbox
 
 MESSAGES = 2_000
@@ -49,9 +49,7 @@ def site(tmp_path: Path, transactional_db: None) -> Iterator[tuple[Sandbox, Nurs
 def kill_worker_at(sandbox: Sandbox, nursery: Nursery, messages: int) -> None:
     """Start a worker, and kill it once WeChat has so many messages."""
     pid = nursery.ask("spawn")
-    ends = time.monotonic() + 60
-    while len(sandbox.messages) < messages and time.monotonic() < ends:
-        time.sleep(0.005)
+    wait_until(lambda: len(sandbox.messages) >= messages)
     os.kill(pid, signal.SIGKILL)
     nursery.ask(f"reap {pid}")
     assert messages <= len(sandbox.messages) < MESSAGES, "the kill came too late to show anything"

@@ -605,7 +605,7 @@ def test_the_fake_wechat_in_every_mode(live_server: Any, configure: Configure, m
         key = "" if mode == PLAIN else AES_KEY
         configure(default={"CALLBACK_TOKEN": TOKEN, "ENCODING_AES_KEY": key})
         wechat.event(binding.openid, "unsubscribe", EventKey="")
-        assert wechat.wait_for_callbacks()
+        assert wechat.wait_for_callbacks(60)
         assert wechat.state.callbacks.delivered == 1
     binding.refresh_from_db()
     assert not binding.subscribed

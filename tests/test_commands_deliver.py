@@ -255,7 +255,7 @@ def test_it_runs_outside_the_main_thread() -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert not thread.is_alive()
 
 

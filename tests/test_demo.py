@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -15,6 +14,8 @@ from typing import Any
 
 import pytest
 import requests
+
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.slow
@@ -38,7 +39,7 @@ def manage(folder: Path, *arguments: str, **more: str) -> "subprocess.CompletedP
         env=environment(folder, **more),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -59,14 +60,13 @@ class Demo:
     def messages_to(self, openid: str) -> list[dict[str, Any]]:
         """What the fake WeChat has for this person."""
         url = f"{self.address('Phones')}sandbox/messages"
-        answer = requests.get(url, params={"openid": openid}, timeout=10)
+        answer = requests.get(url, params={"openid": openid}, timeout=60)
         return list(answer.json()["messages"])
 
     def wait_for(self, number: int, openid: str) -> list[dict[str, Any]]:
         """The messages to this person once there are so many: they leave beside the request."""
-        ends = time.monotonic() + 30
-        while len(found := self.messages_to(openid)) < number and time.monotonic() < ends:
-            time.sleep(0.05)
+        wait_until(lambda: len(self.messages_to(openid)) >= number)
+        found = self.messages_to(openid)
         assert len(found) == number
         return found
 
@@ -88,14 +88,14 @@ class Browser:
         self.session = requests.Session()
 
     def get(self, path: str) -> requests.Response:
-        return self.session.get(self.site + path, timeout=10)
+        return self.session.get(self.site + path, timeout=60)
 
     def submit(self, path: str, action: str = "", **fields: str) -> requests.Response:
         """Post the form on the page at ``path``."""
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(path).text)
         assert token
         data = {"csrfmiddlewaretoken": token[1], **fields}
-        return self.session.post(self.site + (action or path), data=data, timeout=10)
+        return self.session.post(self.site + (action or path), data=data, timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             break
     yield Demo(process, "".join(lines))
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
     assert "KeyboardInterrupt" not in errors
 
@@ -272,9 +272,7 @@ def test_later_messages_get_theirs_too(demo: Demo) -> None:
     admin = Browser(demo.address("Site"))
     admin.submit("admin/login/", username="admin", password="demo", next="/admin/")
     log = "admin/wechat_notify/sendlog/?status__exact=sent"
-    ends = time.monotonic() + 15
-    while "result_list" in admin.get(log).text and time.monotonic() < ends:
-        time.sleep(0.2)
+    wait_until(lambda: "result_list" not in admin.get(log).text)
     page = admin.get(log).text
     assert 'id="changelist"' in page
     assert "result_list" not in page
@@ -323,7 +321,7 @@ def test_the_demo_prints_in_that_language(tmp_path: Path) -> None:
 STUB = """#!/bin/sh
 mkdir -p "$SEEN" && echo "$DATABASE_URL" >"$SEEN/$$"
 echo rows >"${DATABASE_URL#sqlite:///}"
-for _ in $(seq 100); do [ "$(ls "$SEEN" | wc -l)" -ge 2 ] && exit 0; sleep 0.1; done
+for _ in $(seq 600); do [ "$(ls "$SEEN" | wc -l)" -ge 2 ] && exit 0; sleep 0.1; done
 exit 1
 """
 
@@ -343,7 +341,7 @@ def test_two_runs_of_make_demo_leave_each_other_alone(tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
     seen = {**kept, "SEEN": str(tmp_path / "seen")}
     both = [subprocess.Popen([*command, *more], env=seen) for more in ([], ["ONCE=1"])]
-    assert [one.wait(timeout=30) for one in both] == [0, 0]
+    assert [one.wait(timeout=PATIENCE) for one in both] == [0, 0]
     urls = [path.read_text().strip() for path in (tmp_path / "seen").iterdir()]
     assert len(set(urls)) == 2
     assert not any((ROOT / url.removeprefix("sqlite:///")).exists() for url in urls)

@@ -537,9 +537,7 @@ def test_what_a_dead_worker_had_only_claimed_goes_out_without_doubt(
     assert set(notification.logs.values_list("attempts", "in_doubt_since")) == {(1, None)}
 
 
-def test_a_result_that_comes_too_late_is_not_written(
-    line: Wire, queue: Callable[..., Any]
-) -> None:
+def test_a_result_that_comes_too_late_is_not_written(line: Wire, queue: Callable[..., Any]) -> None:
     """Another worker holds the row by then, and its finding counts."""
     notification = queue(1)
     taken_over = timezone.now() + timedelta(seconds=5)

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.test_fields import ACCEPTED, ONE_STEP_PAST
-from wechat_notify.conf import settings as conf
 from wechat_notify.sandbox.server import Sandbox
 from wechat_notify.types import Outcome, SendResult, TemplateMessage
 from wechat_notify.wechat.client import WeChatClient

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
 from wechat_notify.sandbox.records import Template
 from wechat_notify.sandbox.server import Sandbox
 
@@ -103,14 +104,16 @@ BLOCK = """
 import time
 from wechat_notify.wechat.forks import NoFork
 inside, leave, left = threading.Event(), threading.Event(), threading.Event()
+hurry, seconds = HURRY, LIMIT
 
 def work():
     with block:
         inside.set()
-        leave.wait(10)
+        leave.wait(60)
         left.set()
 
-block = NoFork(HURRY)
+NoFork.WAIT_SECONDS = seconds
+block = NoFork(hurry)
 thread = threading.Thread(target=work, daemon=True)
 thread.start()
 inside.wait()
@@ -118,7 +121,7 @@ begun = time.monotonic()
 child = FORK
 if not child:
     os._exit(0)
-print(left.is_set(), time.monotonic() - begun < 2)
+print(left.is_set(), time.monotonic() - begun >= seconds)
 assert os.waitpid(child, 0)[1] == 0
 if left.is_set():
     with block:
@@ -128,11 +131,16 @@ os._exit(0)
 """
 
 
+def block(hurry: str, seconds: float) -> str:
+    """The code above, of a process that is forked after so many seconds at the latest."""
+    return BLOCK.replace("HURRY", hurry).replace("LIMIT", str(seconds))
+
+
 def run(code: str, fork: str, *args: str) -> str:
     """What the two processes printed; both must end in time and well."""
     command = [sys.executable, "-c", PREPARE + code.replace("FORK", FORKS[fork]), *args]
     done = subprocess.run(
-        command, check=True, cwd=ROOT, timeout=30, text=True, stdout=subprocess.PIPE
+        command, check=True, cwd=ROOT, timeout=PATIENCE, text=True, stdout=subprocess.PIPE
     )
     return done.stdout
 
@@ -169,12 +177,12 @@ def test_forked_child_waits_for_no_lock_of_its_parent(fork: str) -> None:
 
 def test_a_fork_waits_for_a_thread_that_has_connections() -> None:
     """The thread is asked to leave its block, and it can enter it again afterwards."""
-    assert run(BLOCK.replace("HURRY", "leave.set"), "with hooks").split() == ["True", "True"]
+    assert run(block("leave.set", 60), "with hooks").split() == ["True", "False"]
 
 
 def test_a_fork_does_not_wait_for_ever() -> None:
-    """A thread that stays has the process forked after two seconds."""
-    assert run(BLOCK.replace("HURRY", ""), "with hooks").split() == ["False", "False"]
+    """A thread that stays has the process forked when the time is over."""
+    assert run(block("None", 1), "with hooks").split() == ["False", "True"]
 
 
 def test_fork_without_hooks_is_told_once(wechat: Sandbox) -> None:

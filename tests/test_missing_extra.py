@@ -48,7 +48,7 @@ for read in (lambda: parse(b"<xml></xml>"), lambda: MessageCrypto(key, "wx1")):
 def run(code: str, missing: str, *, token: str = "", key: str = "") -> str:
     """What a process prints in which ``missing`` cannot be imported."""
     command = [sys.executable, "-c", SITE + code, missing, token, key]
-    done = subprocess.run(command, check=True, cwd=ROOT, timeout=60, text=True, capture_output=True)
+    done = subprocess.run(command, check=True, cwd=ROOT, timeout=99, text=True, capture_output=True)
     return done.stdout.strip()
 
 

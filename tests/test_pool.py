@@ -75,13 +75,13 @@ def test_what_is_urgent_overtakes_what_waits_for_a_thread() -> None:
 
     def send(item: Task) -> SendResult:
         has_one.set()
-        may_go.wait(5)
+        may_go.wait(60)
         left.append(item.priority)
         return OK
 
     pool = make_pool(send, width=1)
     pool.submit(tasks(30, Priority.BULK))
-    assert has_one.wait(5)
+    assert has_one.wait(60)
     pool.submit(tasks(18, Priority.URGENT))
     may_go.set()
     drain(pool)

@@ -138,7 +138,7 @@ def test_a_receiver_keeps_nobody_waiting(notification: Notification) -> None:
 
     def settle_again(sender: Any, log: SendLog, **kwargs: Any) -> None:
         threading.Thread(target=take_turn, daemon=True).start()
-        assert others_turn.wait(5)  # or settle() below would wait for itself
+        assert others_turn.wait(60)  # or settle() below would wait for itself
         found.append(settle().settled)
 
     message_delivered.connect(settle_again)
@@ -456,7 +456,7 @@ def test_a_worker_settles_what_the_fake_wechat_says(
     for message in wechat.messages:
         status = "success" if message.openid == openid(1) else "failed:user block"
         wechat.receipt(message.openid, message.msgid, status)
-        assert wechat.wait_for_callbacks()
+        assert wechat.wait_for_callbacks(60)
     settle()
     found = dict(notification.logs.values_list("openid", "status"))
     assert found == {openid(1): Status.DELIVERED, openid(2): Status.UNDELIVERED}

@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from tests.sandbox_client import MAMA, SEND, WANG, Api
+from tests.waiting import wait_until
 from wechat_notify.sandbox import api as endpoints
 from wechat_notify.sandbox import samples
 from wechat_notify.sandbox.server import Sandbox
@@ -40,7 +41,7 @@ def api(wechat: Sandbox) -> Iterator[Api]:
 
 def say(wechat: Sandbox, raw: bytes) -> bytes:
     """What comes back for these bytes, until the other side hangs up."""
-    with socket.create_connection(("127.0.0.1", wechat.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", wechat.port), timeout=60) as connection:
         connection.sendall(raw)
         connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65_536), b""))
@@ -101,11 +102,11 @@ def test_tls():
     context.load_cert_chain(CERTIFICATE)
     with Sandbox(ssl_context=context) as wechat:
         with pytest.raises(requests.ConnectionError):
-            requests.get(f"http://127.0.0.1:{wechat.port}/", timeout=10)
+            requests.get(f"http://127.0.0.1:{wechat.port}/", timeout=60)
         with socket.create_connection(("127.0.0.1", wechat.port)):
             pass
         assert wechat.url.startswith("https://")
-        answer = requests.get(f"{wechat.url}/sandbox/state", verify=CERTIFICATE, timeout=10)
+        answer = requests.get(f"{wechat.url}/sandbox/state", verify=CERTIFICATE, timeout=60)
         assert answer.status_code == 200
 
 
@@ -129,7 +130,7 @@ def test_ipv6():
         sandbox = Sandbox(host="::1").start()
     except OSError:
         pytest.skip("no IPv6 on this machine")
-    assert requests.get(f"{sandbox.url}/sandbox/state", timeout=10).status_code == 200
+    assert requests.get(f"{sandbox.url}/sandbox/state", timeout=60).status_code == 200
     sandbox.stop()
 
 
@@ -170,7 +171,7 @@ with Sandbox() as wechat:
     api.close()
 """
     env = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=env, check=True, timeout=300)
 
 
 # Counters
@@ -184,19 +185,19 @@ def test_calls_in_flight_are_counted(wechat, api):
 
     def send(_: int) -> None:
         client = Api(wechat)
-        everybody_in.wait(10)
+        everybody_in.wait(60)
         with pytest.raises(requests.ReadTimeout):
             requests.post(
                 wechat.url + SEND,
                 params={"access_token": token},
                 json=client.message(),
-                timeout=(5, 0.5),
+                timeout=(60, 0.5),
             )
         client.close()
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(send, range(3)))
-    assert wechat.max_in_flight == 3
+    wait_until(lambda: wechat.max_in_flight == 3)  # a client may give up before it is heard
     assert wechat.connections == 4
 
 
@@ -385,19 +386,19 @@ def test_the_command_serves_until_ctrl_c(alias, secret):
         url = output.split("Phone page:")[1].split()[0]
         app_id = output.split("APP_ID:")[1].split('"')[1]
         query = {"grant_type": "client_credential", "appid": app_id, "secret": secret}
-        answer = requests.get(f"{url}cgi-bin/token", params=query, timeout=10)
+        answer = requests.get(f"{url}cgi-bin/token", params=query, timeout=60)
         assert "access_token" in answer.json()
-        assert "小店" in requests.get(url, timeout=10).content.decode()
+        assert "小店" in requests.get(url, timeout=60).content.decode()
         assert (secret in output) == (alias == "unknown")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
         assert process.stderr.read() == ""
 
 
 def test_the_command_says_when_its_port_is_taken(wechat):
     """One sentence and what to do, no traceback."""
     with run_command("--port", str(wechat.port)) as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "Try another --port" in errors
     assert "Traceback" not in errors

@@ -460,7 +460,7 @@ def test_a_qr_code(wechat, api):
     }
     answer = api.post("/cgi-bin/qrcode/create", body)
     assert answer["expire_seconds"] == 600
-    assert requests.get(answer["url"], timeout=10).status_code == 200
+    assert requests.get(answer["url"], timeout=60).status_code == 200
     picture = {"ticket": answer["ticket"]}
     assert api.request("GET", "/cgi-bin/showqrcode", params=picture).status_code == 200
     wechat.advance(600)

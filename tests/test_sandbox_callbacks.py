@@ -46,7 +46,7 @@ def test_a_receipt_follows_every_accepted_message(site, wechat, api):
     msgid = api.send(client_msg_id="a")["msgid"]
     api.send(client_msg_id="a")
     api.send("nobody")
-    assert wechat.wait_for_callbacks()
+    assert wechat.wait_for_callbacks(60)
     ((query, _body),) = site.got
     (fields,) = site.events
     parts = sorted([TOKEN, query["timestamp"], query["nonce"]])
@@ -67,7 +67,7 @@ def test_the_status_of_receipts_can_be_set_by_person(site, wechat, api):
     wechat.change_user(MAMA, receipt="failed:user block")
     api.send(MAMA)
     api.send(WANG)
-    assert wechat.wait_for_callbacks()
+    assert wechat.wait_for_callbacks(60)
     statuses = {fields["FromUserName"]: fields["Status"] for fields in site.events}
     assert statuses == {MAMA: "failed:user block", WANG: "success"}
 
@@ -76,7 +76,7 @@ def test_receipts_and_events_of_ones_own(site, wechat):
     """A test may send a receipt twice, with MsgID 0, or for a message that never was."""
     wechat.receipt(WANG, 0, "failed: system failed")
     wechat.event(WANG, "LOCATION", Latitude="]]><x>")
-    assert wechat.wait_for_callbacks()
+    assert wechat.wait_for_callbacks(60)
     by_event = {fields["Event"]: fields for fields in site.events}
     assert by_event["TEMPLATESENDJOBFINISH"]["MsgID"] == "0"
     assert by_event["LOCATION"]["Latitude"] == "]]><x>"
@@ -86,11 +86,11 @@ def test_an_event_is_told_three_times_and_then_given_up(site, wechat, api):
     """Anything but success or an empty body counts as no answer."""
     site.answers = [(500, b""), (200, b'{"ok":1}'), (200, b"")]
     wechat.event(WANG, "subscribe", EventKey="")
-    assert wechat.wait_for_callbacks()
+    assert wechat.wait_for_callbacks(60)
     assert len(site.got) == 3
     site.answers = [(500, b"")] * 3
     wechat.event(WANG, "subscribe", EventKey="")
-    assert wechat.wait_for_callbacks()
+    assert wechat.wait_for_callbacks(60)
     figures = api.get("/sandbox/state")
     assert (figures["receipts"], figures["receipts_failed"]) == (1, 1)
 
@@ -100,7 +100,7 @@ def test_a_site_that_is_down_harms_nobody(api):
     with Sandbox(callback_url="http://127.0.0.1:9/?site=1") as wechat:
         client = Api(wechat)
         assert client.send()["errcode"] == 0
-        assert wechat.wait_for_callbacks()
+        assert wechat.wait_for_callbacks(60)
         assert client.get("/sandbox/state")["receipts_failed"] == 1
         client.close()
 
@@ -109,7 +109,7 @@ def test_nothing_is_told_after_the_end(site, wechat):
     """A stopped sandbox is silent."""
     wechat.stop()
     wechat.event(WANG, "subscribe", EventKey="")
-    assert wechat.wait_for_callbacks()
+    assert wechat.wait_for_callbacks(60)
     assert site.got == []
 
 
@@ -123,7 +123,7 @@ def test_following_unfollowing_and_scanning_are_told(site, wechat, api):
     ticket = api.post("/cgi-bin/qrcode/create", body)["ticket"]
     for path in (f"{ZHOU}/scan/", f"{ZHOU}/scan/", f"{ZHOU}/unfollow/", f"{ZHOU}/follow/"):
         api.request("POST", f"/phone/{path}", data={"ticket": ticket})
-        assert wechat.wait_for_callbacks()
+        assert wechat.wait_for_callbacks(60)
     told = [(fields["Event"], fields["EventKey"], fields.get("Ticket")) for fields in site.events]
     assert told == [
         ("subscribe", "qrscene_bind-1", ticket),

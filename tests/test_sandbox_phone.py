@@ -62,7 +62,7 @@ def test_the_list_of_people(api):
 def test_the_list_without_people():
     """Nobody at all: it says how somebody gets there."""
     with Sandbox(users=[]) as wechat:
-        page = requests.get(f"{wechat.url}/", timeout=10).text
+        page = requests.get(f"{wechat.url}/", timeout=60).text
     assert "还没有人" in page
     assert "/sandbox/users" in page
 
@@ -239,7 +239,7 @@ def test_an_openid_nobody_knows_has_a_phone_too(api):
 def test_more_people_than_a_list_can_hold():
     """The list names how many are missing."""
     with Sandbox(users=[f"o{number}" for number in range(205)]) as wechat:
-        page = requests.get(f"{wechat.url}/", timeout=10).text
+        page = requests.get(f"{wechat.url}/", timeout=60).text
     assert page.count('<a class="person"') == 200
     assert "还有 5 人" in page
 

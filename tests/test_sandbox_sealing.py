@@ -44,7 +44,7 @@ def test_what_is_posted(site: CallbackSite, wechat: Sandbox, mode: str) -> None:
     """A sealed copy, signed; in safe mode nothing of the person stands beside it."""
     wechat.account.callback_mode = mode
     wechat.receipt(WANG, 7)
-    assert wechat.wait_for_callbacks()
+    assert wechat.wait_for_callbacks(60)
     ((query, body),) = site.got
     sealed = sealed_part(body)
     expected = msg_signature(TOKEN, query["timestamp"], query["nonce"], sealed)
@@ -59,7 +59,7 @@ def test_what_is_posted(site: CallbackSite, wechat: Sandbox, mode: str) -> None:
 def test_plain_is_the_default(site: CallbackSite, wechat: Sandbox) -> None:
     """A key alone changes nothing, as in the console."""
     wechat.receipt(WANG, 7)
-    assert wechat.wait_for_callbacks()
+    assert wechat.wait_for_callbacks(60)
     ((query, body),) = site.got
     assert "msg_signature" not in query
     assert "Encrypt" not in body
@@ -70,7 +70,7 @@ def test_replies_are_kept(site: CallbackSite, wechat: Sandbox) -> None:
     for answer in (b"<xml><a>1</a></xml>", sealed_reply(wechat)):
         site.answers = [(200, answer)]
         wechat.event(WANG, "CLICK")
-        assert wechat.wait_for_callbacks()
+        assert wechat.wait_for_callbacks(60)
     assert wechat.state.callbacks.replies == ["<xml><a>1</a></xml>", "<xml>hello</xml>"]
     assert wechat.state.callbacks.delivered == 2
     wechat.clear()

@@ -111,7 +111,7 @@ def test_racing_threads_send_one_message(tmp_path: Path) -> None:
         },
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert answer.returncode == 0, answer.stderr.decode()
     found = json.loads(answer.stdout)

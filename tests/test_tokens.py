@@ -1,6 +1,7 @@
 """One token for everybody, never a loop, never a handful of calls too many."""
 
 import functools
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -106,9 +107,11 @@ def test_passing_trouble_is_tried_again(
 
 
 def test_lasting_trouble_is_shared_for_a_moment(
-    new_store: Callable[..., TokenStore], cache: RememberingCache
+    new_store: Callable[..., TokenStore], cache: RememberingCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two tries, then everybody is told at once; it is forgotten within seconds."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)  # the cache's
     endpoint = Endpoint(UNREACHABLE)
     for store in (new_store(endpoint), new_store(endpoint)):
         with pytest.raises(TransportError, match="No connection") as caught:

@@ -27,7 +27,7 @@ def main(job: dict[str, Any]) -> None:
     from wechat_notify.wechat.transport import Transport
 
     client = WeChatClient(
-        Transport(job["url"], pool_size=job["threads"]),
+        Transport(job["url"], timeout=(60, 60), pool_size=job["threads"]),
         app_id=job["app_id"],
         app_secret=job["app_secret"],
         cache=ConnectionProxy(caches, "default"),

@@ -53,8 +53,8 @@ class RememberingCache(LocMemCache):
         super().set(key, value, timeout, version)
 
 
-# What is tested is the order of the waits, not their length.
-QUICK = Pace(poll=0.005, retry=0.01)
+# What is tested is the order of the waits, not their length; and no fetch of these is a slow one.
+QUICK = Pace(poll=0.005, retry=0.01, quick=60, slack=60)
 
 
 def new_store_on(cache: BaseCache, fetch: Fetch, **options: Any) -> TokenStore:

@@ -101,7 +101,9 @@ class Wire:
             near.close()
             return
         self._open |= {near, far}
-        back = threading.Thread(target=self._carry, args=[far, near, lambda data: None], daemon=True)
+        back = threading.Thread(
+            target=self._carry, args=[far, near, lambda data: None], daemon=True
+        )
         back.start()
         self._carry(near, far, self._wait_while_held)
         back.join()

@@ -99,7 +99,7 @@ def site(
     wechat.account.callback_token = CALLBACK_TOKEN
     wechat.account.any_openid = False
     yield server.url
-    wechat.wait_for_callbacks()
+    wechat.wait_for_callbacks(60)
     server.stop()
 
 

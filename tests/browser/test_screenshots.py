@@ -226,7 +226,7 @@ def deliver(wechat: Sandbox, **options: int) -> None:
     """What a worker does, while nobody else is in the database; with the receipts that come."""
     with DATABASE:
         engine.deliver(**options)
-    assert wechat.wait_for_callbacks()
+    assert wechat.wait_for_callbacks(60)
     with DATABASE:
         receipts.settle()
 

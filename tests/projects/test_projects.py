@@ -80,7 +80,7 @@ def bind_by_qrcode(project: SiteProcess, fake: Sandbox, path: str, person: Any) 
     assert shown.status_code == 200
     [code] = fake.state.codes()
     fake.event(openid(2), "SCAN", EventKey=code.scene, Ticket=code.ticket)
-    assert fake.wait_for_callbacks()
+    assert fake.wait_for_callbacks(60)
 
 
 def test_a_project_from_check_to_admin(project: SiteProcess, fake: Sandbox) -> None:
@@ -97,7 +97,7 @@ def test_a_project_from_check_to_admin(project: SiteProcess, fake: Sandbox) -> N
     assert fake.counts == {openid(1): 2, openid(2): 1}
     fake.advance(2)  # WeChat tells the times of events in seconds
     fake.event(openid(2), "unsubscribe")
-    assert fake.wait_for_callbacks()
+    assert fake.wait_for_callbacks(60)
     after = project.ask("deliver")
     assert after["counts"] == {"delivered": 3}
     assert [subscribed for _who, subscribed, _source in after["bindings"]] == [True, False]
