@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from django.db import connection
 
 from tests.databases import database_url
 from tests.factories import ORDER_CONTENT
+from tests.wire import Wire
 from wechat_notify.sandbox.server import Sandbox
 
 ROOT = Path(__file__).parent.parent.parent
@@ -49,6 +49,10 @@ class Site:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._logs: list[IO[bytes]] = []
 
+    def send_through(self, line: Wire) -> None:
+        """Let what is started from now on reach WeChat over this wire."""
+        self._environment["SANDBOX_URL"] = line.url
+
     def ask(self, *command: object, **environment: str) -> Any:
         """One command of site.py, run to its end; its answer."""
         done = subprocess.run(
@@ -57,7 +61,7 @@ class Site:
             env={**self._environment, **environment},
             capture_output=True,
             check=False,
-            timeout=110,
+            timeout=400,
         )
         assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)
@@ -102,11 +106,15 @@ class Site:
         """Let trouble last."""
         time.sleep(seconds)
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 90) -> None:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 300) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{self.ask('counts')}\n{self.logs}"
             time.sleep(0.1)
+
+    def ended(self, process: subprocess.Popen[bytes]) -> int:
+        """Wait until a process has ended; its exit code."""
+        return process.wait(timeout=300)
 
     def wait_until_received(self, people: int) -> None:
         """Wait until so many people have got a message."""
@@ -125,18 +133,8 @@ class Site:
             log.close()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def answers(port: int) -> bool:
-    """Whether somebody listens there."""
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
+SHORT = {"TIMEOUT": "2,5", "LEASE": "8"}
+"""Settings of a site where a test waits until a lease has really ended."""
 
 
 @pytest.fixture

@@ -5,14 +5,15 @@ Without pytest, because the benchmarks use it too.
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from tests.services.ports import answers, free_port
+from tests.waiting import wait_until
 
 # Neither program runs as root. Debian's packages bring this user.
 USER = "postgres"
@@ -45,7 +46,7 @@ def postgres() -> Path | None:
 def pooled(url: str, mode: str) -> Iterator[str]:
     """The URL of a PgBouncer before the database of ``url``, in this pool mode."""
     parts = urlsplit(url)
-    own_port = _free_port()
+    own_port = free_port()
     text = POOLER.format(
         host=parts.hostname,
         port=parts.port or 5432,
@@ -63,7 +64,7 @@ def pooled(url: str, mode: str) -> Iterator[str]:
             user=_user(),
         ) as process:
             try:
-                _wait_for(own_port)
+                wait_until(lambda: answers(own_port))
                 login = parts.netloc.rpartition("@")[0]
                 # As Django's documentation asks for a pooler in transaction mode.
                 yield parts._replace(
@@ -78,7 +79,7 @@ class Server:
 
     def __init__(self, where: Path) -> None:
         self._where = where
-        self._port = _free_port()
+        self._port = free_port()
         self._run("initdb", "--auth=trust", "--username=site", "--no-sync")
         self.start()
         self.url = f"postgres://site@127.0.0.1:{self._port}/postgres"
@@ -94,7 +95,7 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(postgres() / program), f"--pgdata={self._where / 'data'}", *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=_user(), timeout=60)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=_user(), timeout=300)
 
 
 @contextmanager
@@ -118,21 +119,3 @@ def _own_directory() -> Iterator[Path]:
 
 def _user() -> str | None:
     return USER if os.geteuid() == 0 else None
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.services.conftest import ROOT, Site, answers, free_port
+from tests.services.conftest import ROOT, Site
+from tests.services.ports import answers, free_port
 from tests.sizes import FULL
 
 PROCESSES = 3
@@ -50,7 +51,7 @@ class Server:
     processes: int
 
     def get(self, path: str) -> requests.Response:
-        return requests.get(f"http://127.0.0.1:{self.port}/{path}", timeout=60)
+        return requests.get(f"http://127.0.0.1:{self.port}/{path}", timeout=300)
 
     def get_all(self, paths: list[str]) -> list[requests.Response]:
         """Enough at the same moment for each process to answer some."""
@@ -79,6 +80,7 @@ def gunicorn(
     port = free_port()
     started = site.start(
         *("gunicorn", f"--bind=127.0.0.1:{port}", f"--workers={processes}"),
+        "--timeout=300",
         *(*options, "tests.services.wsgi"),
         **environment,
     )

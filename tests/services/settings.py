@@ -1,9 +1,9 @@
 """Settings of the worker processes that the service tests start. Everything from the environment.
 
 Beside DATABASE_URL, CACHE_URL and CELERY_BROKER_URL: SANDBOX_URL, where the fake WeChat listens,
-SANDBOX_APP_ID, DISPATCHER and DISPATCHER_OPTIONS (JSON). CLOCK_AHEAD: so many seconds is this
-host's clock ahead. HOST: what this host is called. CACHE: the default cache, as JSON, instead of
-CACHE_URL. PSYCOPG2: as on a host that has no psycopg 3.
+SANDBOX_APP_ID, TIMEOUT, LEASE, DISPATCHER and DISPATCHER_OPTIONS (JSON). CLOCK_AHEAD: so many
+seconds is this host's clock ahead. HOST: what this host is called. CACHE: the default cache, as
+JSON, instead of CACHE_URL. PSYCOPG2: as on a host that has no psycopg 3.
 """
 
 import socket
@@ -50,8 +50,9 @@ WECHAT_NOTIFY.update(
     },
     BATCH_SIZE=100,
     CONCURRENCY=8,
-    TIMEOUT=(2, 5),
-    LEASE=8,
+    # Longer than a busy machine stands still.
+    TIMEOUT=env.tuple("TIMEOUT", cast=float, default=(20, 20)),
+    LEASE=env.float("LEASE", default=60.0),
 )
 
 if ahead := env.float("CLOCK_AHEAD", default=0.0):

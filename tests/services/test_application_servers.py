@@ -4,7 +4,7 @@ They fork after WeChat has been called, and no row gets another's msgid.
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,8 @@ from tests.services import servers
 from tests.services.conftest import Site
 from tests.services.servers import GUNICORN, UWSGI, Server, tried
 from tests.sizes import WARM_UP, sized
-from tests.wire import wire
+from tests.wire import Wire, wire
+from wechat_notify.sandbox.server import Sandbox
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -24,14 +25,21 @@ BACKGROUND = {"DISPATCHER": "wechat_notify.dispatchers.background.BackgroundDisp
 FEW = 2
 """Option ``threads`` of the servers below."""
 FEW_THREADS = {**BACKGROUND, "DISPATCHER_OPTIONS": f'{{"threads": {FEW}}}'}
-# Longer than a page takes. A page that waited for WeChat would say "sent".
-SLOW = 1.0
+SEND = "/cgi-bin/message/template/send"
+# What a page that waited for WeChat would not say.
 NOT_YET = {"pending", "sending"}
 
 
 @pytest.fixture
-def site(sqlite_site: Site) -> Site:
+def line(fake: Sandbox) -> Iterator[Wire]:
+    with wire(fake.url) as made:
+        yield made
+
+
+@pytest.fixture
+def site(sqlite_site: Site, line: Wire) -> Site:
     """A site with a template, and nothing to send."""
+    sqlite_site.send_through(line)
     sqlite_site.ask("notify", 0)
     return sqlite_site
 
@@ -75,17 +83,17 @@ def rows_are_right(site: Site) -> None:
 
 
 @pytest.mark.parametrize("options", tried(GUNICORN))
-def test_gunicorn(site: Site, options: list[str]) -> None:
+def test_gunicorn(site: Site, line: Wire, options: list[str]) -> None:
     """Each class of workers, with the application loaded before the fork and after it."""
     server = servers.gunicorn(site, options, **FEW_THREADS)
-    nobody_waits(site, server, loads=1 if "--preload" in options else 3)
+    nobody_waits(site, line, server, loads=1 if "--preload" in options else 3)
     # A graceful end: what is in flight is finished, and the rest given back.
     site.wechat.latency = 0.2
     server.get(f"tell/{sized(100)}/people/")
     before = len(site.wechat.messages)
     site.wait_until(lambda: len(site.wechat.messages) > before + FEW)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(timeout=60) == 0, site.logs
+    assert site.ended(server.process) == 0, site.logs
     counts = site.ask("counts")
     assert counts.keys() == {"sent", "pending"}, site.logs
     assert counts["sent"] == len(site.wechat.messages)
@@ -95,9 +103,9 @@ def test_gunicorn(site: Site, options: list[str]) -> None:
     "options",
     tried({name: UWSGI[name] for name in ("hooks and threads", "threads only")}),
 )
-def test_uwsgi(site: Site, options: list[str]) -> None:
+def test_uwsgi(site: Site, line: Wire, options: list[str]) -> None:
     """With threads; with and without Python's at-fork hooks."""
-    nobody_waits(site, servers.uwsgi(site, options, **FEW_THREADS), loads=1)
+    nobody_waits(site, line, servers.uwsgi(site, options, **FEW_THREADS), loads=1)
 
 
 def test_uwsgi_without_threads(site: Site) -> None:
@@ -109,17 +117,17 @@ def test_uwsgi_without_threads(site: Site) -> None:
     assert "cannot run threads, so requests wait" in site.ask("doctor")
 
 
-def test_uvicorn(site: Site) -> None:
+def test_uvicorn(site: Site, line: Wire) -> None:
     """ASGI, two processes. It ends by SIGTERM itself, so what is in flight waits for its lease."""
     server = servers.uvicorn(site, **FEW_THREADS)
-    nobody_waits(site, server, loads=0)
+    nobody_waits(site, line, server, loads=0)
     site.wechat.latency = 0.2
     people = sized(100)
     server.get(f"tell/{people}/people/")
     before = len(site.wechat.messages)
     site.wait_until(lambda: len(site.wechat.messages) > before + FEW)
     server.process.send_signal(signal.SIGTERM)
-    server.process.wait(timeout=60)
+    site.ended(server.process)
     site.wechat.latency = 0
     site.ask("age", 120)
     servers.uvicorn(site, **FEW_THREADS).get("threads/")
@@ -128,12 +136,12 @@ def test_uvicorn(site: Site) -> None:
     rows_are_right(site)
 
 
-def test_runserver_that_reloads(site: Site, tmp_path: Path) -> None:
+def test_runserver_that_reloads(site: Site, line: Wire, tmp_path: Path) -> None:
     """A changed file starts the server anew while it sends."""
     (tmp_path / "own_settings.py").write_text("from tests.services.settings import *\n")
     own = {"DJANGO_SETTINGS_MODULE": "own_settings", "PYTHONPATH": str(tmp_path)}
     server = servers.runserver(site, **FEW_THREADS, **own)
-    nobody_waits(site, server, loads=0)
+    nobody_waits(site, line, server, loads=0)
     site.wechat.latency = 0.1
     server.get("tell/60/people/")
     before = len(site.wechat.messages)
@@ -152,7 +160,7 @@ def _serves(server: Server) -> bool:
         return False
 
 
-def nobody_waits(site: Site, server: Server, *, loads: int) -> None:
+def nobody_waits(site: Site, line: Wire, server: Server, *, loads: int) -> None:
     """Pages are there before WeChat has answered; everybody gets one message, by few calls.
 
     ``loads``: how many processes have sent to ``WARM_UP`` when they loaded the application.
@@ -160,15 +168,17 @@ def nobody_waits(site: Site, server: Server, *, loads: int) -> None:
     people, most = sized(12), server.processes * FEW
     server.get("threads/")  # what uWSGI's loading process has written waits for a first request
     site.wait_until(lambda: len(site.wechat.messages) == loads * len(WARM_UP))
-    site.wechat.latency = SLOW
+    site.wechat.latency = 0.1
     connections = []
     for wave in range(2):
         numbers = range(wave * people, (wave + 1) * people)
+        line.hold(SEND)
         pages = server.get_all([f"tell/{number}/" for number in numbers])
         assert {page.status_code for page in pages} == {200}, site.logs
         assert {status for page in pages for status in page.json()["counts"]} <= NOT_YET, site.logs
         # The one that uses the database, and those that call WeChat.
         assert _threads(server) <= 1 + FEW
+        line.release()
         site.wait_until(
             lambda: len(site.wechat.messages) == loads * len(WARM_UP) + (wave + 1) * people  # noqa: B023
         )
@@ -208,23 +218,22 @@ def test_a_process_that_is_killed(site: Site) -> None:
     rows_are_right(site)
 
 
-def test_wechat_is_dead_for_a_while(site: Site) -> None:
+def test_wechat_is_dead_for_a_while(site: Site, line: Wire) -> None:
     """It refuses connections, then it never answers: no page notices, and all arrives later."""
     people, seconds = sized(8, 200), sized(3, 60)
-    with wire(site.wechat.url) as line:
-        server = servers.gunicorn(site, GUNICORN["threads"], **BACKGROUND, SANDBOX_URL=line.url)
-        site.wait_until(lambda: len(site.wechat.messages) == servers.PROCESSES * len(WARM_UP))
-        for number, trouble in enumerate([line.cut, line.silence]):
-            numbers = range(number * people, (number + 1) * people)
-            trouble()
-            pages = server.get_all([f"tell/{one}/" for one in numbers])
-            assert {status for page in pages for status in page.json()["counts"]} <= NOT_YET
-            site.pause(seconds)
-            # Those that still come, although the first ones are known not to get through.
-            assert server.get(f"tell/{numbers[0]}/").status_code == 200
-            line.mend()
-            site.wait_until(lambda: site.wechat.counts[openid(numbers[-1])] == 1)  # noqa: B023
-        site.wait_until(lambda: site.ask("counts").keys() == {"sent"})
+    server = servers.gunicorn(site, GUNICORN["threads"], **BACKGROUND)
+    site.wait_until(lambda: len(site.wechat.messages) == servers.PROCESSES * len(WARM_UP))
+    for number, trouble in enumerate([line.cut, line.silence]):
+        numbers = range(number * people, (number + 1) * people)
+        trouble()
+        pages = server.get_all([f"tell/{one}/" for one in numbers])
+        assert {status for page in pages for status in page.json()["counts"]} <= NOT_YET
+        site.pause(seconds)
+        # Those that still come, although the first ones are known not to get through.
+        assert server.get(f"tell/{numbers[0]}/").status_code == 200
+        line.mend()
+        site.wait_until(lambda: site.wechat.counts[openid(numbers[-1])] == 1)  # noqa: B023
+    site.wait_until(lambda: site.ask("counts").keys() == {"sent"})
     expected = {openid(one): 2 if one % people == 0 else 1 for one in range(2 * people)}
     assert {one: site.wechat.counts[one] for one in expected} == expected
 
@@ -257,10 +266,11 @@ def _connections() -> int:
 # -- Celery -----------------------------------------------------------------------------------
 
 
-def test_a_celery_task_that_notifies(celery_site: Site) -> None:
+def test_a_celery_task_that_notifies(celery_site: Site, line: Wire) -> None:
     """Its pool's processes have a thread each: the task ends at once, and everybody is told."""
     celery_site.ask("notify", 0)
-    celery_site.wechat.latency = SLOW
+    celery_site.send_through(line)
+    line.hold(SEND)
     celery_site.start(
         *("celery", "-A", "tests.services.celery_app", "worker", "--loglevel=INFO"),
         *("--concurrency=2", "--without-gossip", "--without-mingle", "--without-heartbeat"),
@@ -269,8 +279,9 @@ def test_a_celery_task_that_notifies(celery_site: Site) -> None:
     people = sized(8)
     celery_site.ask("tell", people)
     celery_site.wait_until(lambda: celery_site.logs.count("told: ") == people)
-    told = [line for line in celery_site.logs.splitlines() if "told: " in line]
-    assert not any("'sent'" in line for line in told), told
+    told = [one for one in celery_site.logs.splitlines() if "told: " in one]
+    assert not any("'sent'" in one for one in told), told
+    line.release()
     celery_site.wait_until_counted({"sent": people})
     assert celery_site.wechat.counts == {openid(number): 1 for number in range(people)}
     assert celery_site.wechat.max_in_flight <= 2 * FEW

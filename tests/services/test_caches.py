@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from tests.factories import openid
-from tests.services.conftest import Site, answers, free_port
+from tests.services.conftest import Site
+from tests.services.ports import answers, free_port
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -79,10 +81,7 @@ def run_server(tmp_path: Any) -> Iterator[Callable[..., subprocess.Popen[bytes]]
         started.append(
             subprocess.Popen([*command, port, *options], cwd=tmp_path, stdout=subprocess.DEVNULL)
         )
-        deadline = time.monotonic() + 20
-        while not answers(int(port)):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: answers(int(port)))
         return started[-1]
 
     yield run
@@ -94,8 +93,10 @@ def run_server(tmp_path: Any) -> Iterator[Callable[..., subprocess.Popen[bytes]]
 def test_notify_does_not_wait_for_a_cache_that_is_down(sqlite_site: Site, cache: str) -> None:
     """The rows are written at once, wait for a token, and go out when the cache is back."""
     started = time.monotonic()
+    sqlite_site.ask("notify", 0)
+    usual = time.monotonic() - started
     sqlite_site.ask("notify", 3, CACHE=cache, DISPATCHER=INLINE)
-    assert time.monotonic() - started < 25  # of a whole process; it took 40 s for each call
+    assert time.monotonic() - started < 2 * usual + 25  # once, it took 40 s for each call
     assert sqlite_site.ask("counts") == {"pending": 3}
     assert sqlite_site.wechat.token_fetches <= 1
     sqlite_site.manage("wechat_deliver", "--watch", "--interval=0.1")
@@ -183,7 +184,7 @@ def test_a_cache_that_evicts(
             connection.sendall(b"flush_all\r\n")
             assert connection.recv(4) == b"OK\r\n"
         forgotten += 1
-        assert forgotten < 300
+        assert forgotten < 3_000
         sqlite_site.pause(0.2)
     sqlite_site.wait_until_counted({"sent": 200})
     assert set(sqlite_site.wechat.counts.values()) == {1}

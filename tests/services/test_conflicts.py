@@ -72,7 +72,7 @@ def together(*calls: Callable[[], Any]) -> list[BaseException]:
     def run(call: Callable[[], Any]) -> None:
         try:
             with connections["default"].cursor():  # so that connecting is over
-                barrier.wait(timeout=30)
+                barrier.wait(timeout=300)
             call()
         except BaseException as error:  # noqa: BLE001 - told by the test
             errors.append(error)

@@ -85,7 +85,7 @@ def test_claims_side_by_side_never_share_a_row(way: str) -> None:
 
     def work() -> None:
         try:
-            barrier.wait(timeout=30)
+            barrier.wait(timeout=300)
             while rows := take(20):
                 taken.extend(row.pk for row in rows)
         except BaseException as error:  # noqa: BLE001 - told by the test

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import connection
 
-from tests.services.conftest import TEMPLATE, Site
+from tests.services.conftest import SHORT, TEMPLATE, Site
 from tests.sizes import sized
 from tests.wire import Wire, wire
 from wechat_notify.sandbox.server import Sandbox
@@ -22,7 +22,7 @@ MARKED = 18
 
 
 def watch(site: Site, **environment: str) -> subprocess.Popen[bytes]:
-    return site.manage("wechat_deliver", "--watch", "--interval=0.1", **environment)
+    return site.manage("wechat_deliver", "--watch", "--interval=0.1", **{**SHORT, **environment})
 
 
 # -- the database -----------------------------------------------------------------------------

@@ -20,10 +20,10 @@ def remind(site: Site, people: int) -> None:
     runserver(site, "--noreload", **BACKGROUND).get("nowhere/")
     for _ in range(2):
         site.manage("wechat_deliver", "--watch", "--interval=0.2")
-    site.wait_until(lambda: len(site.wechat.counts) >= people, seconds=max(90, people / 20))
+    site.wait_until(lambda: len(site.wechat.counts) >= people, seconds=max(300, people / 20))
     # One more looks for itself, whatever the others have done.
     alone = site.manage("wechat_deliver", CACHE_URL="locmemcache://")
-    assert alone.wait(timeout=max(60, people / 100)) == 0, site.logs
+    assert alone.wait(timeout=max(300, people / 100)) == 0, site.logs
     site.wait_until_counted({"sent": people})
     assert set(site.wechat.counts.values()) == {1}, site.logs
     assert len(site.wechat.counts) == people
@@ -35,7 +35,7 @@ def test_reminders_on_a_sqlite_file(sqlite_site: Site) -> None:
 
 
 @pytest.mark.services
-@pytest.mark.timeout(7_200 if FULL else 120)
+@pytest.mark.timeout(7_200 if FULL else 600)
 def test_reminders_on_a_server(make_site: Callable[..., Site]) -> None:
     """On PostgreSQL and MariaDB 150 appointments at one moment, under CHAOS=1 100,000."""
     remind(make_site(), sized(150, 100_000))
@@ -48,7 +48,7 @@ def pay_at_once(site: Site, processes: int) -> None:
     paying = [
         site.start("tests.services.site", "pay", str(pk), str(moment)) for _ in range(processes)
     ]
-    assert [process.wait(timeout=60) for process in paying] == [0] * processes, site.logs
+    assert [site.ended(process) for process in paying] == [0] * processes, site.logs
     assert site.ask("counts") == {"pending": 1}, site.logs
 
 

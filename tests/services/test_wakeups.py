@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.databases import database_url
 from tests.factories import ORDER, openid
-from tests.services.conftest import Site
+from tests.services.conftest import SHORT, Site
 from tests.services.postgresql import own_server, pgbouncer, pooled, postgres
 from tests.wire import wire
 from wechat_notify.dispatchers.wakeups import Listener, notify_workers
@@ -116,21 +116,21 @@ def test_what_becomes_due_by_itself(site: Site) -> None:
 def test_what_a_killed_worker_had_claimed(site: Site) -> None:
     """A worker that sleeps wakes when the lease of another one's rows ends."""
     site.wechat.latency = 60
-    killed = watch(site)
+    killed = watch(site, **SHORT)
     site.ask("notify", 1)
     site.wait_until(lambda: site.wechat.max_in_flight == 1)
     killed.kill()
     killed.wait()
     site.wechat.latency = 0
-    watch_and_hear(site)
+    watch_and_hear(site, **SHORT)
     site.wait_until_counted({"sent": 1})
 
 
 def test_sigterm_ends_a_worker_that_listens(site: Site) -> None:
-    """At once, with exit 0, and its connection is closed."""
+    """Long before its interval is over, with exit 0, and its connection is closed."""
     worker = watch_and_hear(site)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=10) == 0, site.logs
+    assert site.ended(worker) == 0, site.logs
     site.wait_until(lambda: on_server(COUNT) == 0)
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from tests.factories import openid
-from tests.services.conftest import Site
+from tests.services.conftest import SHORT, Site
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +17,7 @@ def share(site: Site, workers: int, messages: int) -> None:
     """Let workers that start together share one notification; everybody must get exactly one."""
     site.ask("notify", messages)
     processes = [site.manage("wechat_deliver", "--verbosity=2") for _ in range(workers)]
-    assert [process.wait(timeout=100) for process in processes] == [0] * workers, site.logs
+    assert [site.ended(process) for process in processes] == [0] * workers, site.logs
     assert site.ask("counts") == {"sent": messages}, site.logs
     assert len(site.wechat.counts) == messages
     assert set(site.wechat.counts.values()) == {1}
@@ -43,12 +43,14 @@ def overtake(site: Site, messages: int, *, for_one: bool) -> None:
     only = [f"--notification={crowd}"] if for_one else []
     worker = site.manage("wechat_deliver", *only)
     site.wait_until_received(messages // 20)
+    site.wechat.latency = 10  # while the other process starts, which takes as long as it takes
     site.ask("notify", 1)
+    site.wechat.latency = 0.08
     one = openid(messages)
     site.wait_until(lambda: one in site.wechat.counts)
     assert len(site.wechat.counts) < messages // 2, "it arrived long before the crowd was done"
     site.wechat.latency = 0
-    assert worker.wait(timeout=100) == 0, site.logs
+    assert site.ended(worker) == 0, site.logs
     assert site.ask("counts") == {"sent": messages + 1}, site.logs
     assert set(site.wechat.counts.values()) == {1}
     assert site.wechat.duplicates == 0
@@ -73,12 +75,12 @@ def test_sigterm_ends_a_watching_worker_cleanly(sqlite_site: Site) -> None:
     worker = sqlite_site.manage("wechat_deliver", "--watch")
     sqlite_site.wait_until_received(20)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=20) == 0, sqlite_site.logs
+    assert sqlite_site.ended(worker) == 0, sqlite_site.logs
     counts = sqlite_site.ask("counts")
     assert counts.keys() == {"sent", "pending"}, sqlite_site.logs
     assert counts["sent"] == len(sqlite_site.wechat.counts)
     sqlite_site.wechat.latency = 0
-    assert sqlite_site.manage("wechat_deliver").wait(timeout=60) == 0
+    assert sqlite_site.ended(sqlite_site.manage("wechat_deliver")) == 0
     assert sqlite_site.ask("counts") == {"sent": 800}
     assert sqlite_site.wechat.duplicates == 0
 
@@ -103,7 +105,7 @@ def test_what_a_killed_worker_had_not_sent_yet_goes_out(sqlite_site: Site) -> No
     worker.wait()
     sqlite_site.wechat.latency = 0
     assert sqlite_site.ask("age", 720) >= 100
-    assert sqlite_site.manage("wechat_deliver").wait(timeout=60) == 0
+    assert sqlite_site.ended(sqlite_site.manage("wechat_deliver")) == 0
     counts = sqlite_site.ask("counts")
     assert counts["uncertain"] <= 18, counts
     assert counts["sent"] == 300 - counts["uncertain"]
@@ -118,7 +120,7 @@ def test_hosts_whose_clocks_differ_leave_nothing_in_doubt(make_site: Callable[..
     site.wechat.latency = 0.05
     site.ask("notify", 1_500)
     workers = [site.manage("wechat_deliver", CLOCK_AHEAD=ahead) for ahead in ("0", "900", "-900")]
-    assert [worker.wait(timeout=100) for worker in workers] == [0] * 3, site.logs
+    assert [site.ended(worker) for worker in workers] == [0] * 3, site.logs
     site.wait_until_counted({"sent": 1_500})
     assert set(site.wechat.counts.values()) == {1}
     assert site.wechat.duplicates == 0
@@ -131,11 +133,11 @@ def test_a_host_whose_clock_is_slow_takes_over_in_time(make_site: Callable[..., 
     site = make_site()
     site.wechat.latency = 1.0
     site.ask("notify", 8)
-    worker = site.manage("wechat_deliver")
+    worker = site.manage("wechat_deliver", **SHORT)
     site.wait_until(lambda: site.wechat.max_in_flight == 8)
     worker.kill()
     worker.wait()
-    site.manage("wechat_deliver", "--watch", "--interval=0.1", CLOCK_AHEAD="-600")
+    site.manage("wechat_deliver", "--watch", "--interval=0.1", CLOCK_AHEAD="-600", **SHORT)
     site.wait_until_counted({"sent": 8})
     assert set(site.wechat.counts.values()) == {1}
 
