@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.db import connection
 
 from tests import factories
-from tests.browser.conftest import DATABASE, DESKTOP, PHONE, fits, follow
+from tests.browser.conftest import DATABASE, DESKTOP, PHONE, fits, follow, held
 from tests.school.models import Leave
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding
 from wechat_notify.sending import engine
@@ -184,6 +184,31 @@ def test_choosing_people_by_keyboard(
     send(page, 1)
     with DATABASE:
         assert Notification.objects.get().logs.get().user.username == "user1"
+
+
+def test_an_answer_that_comes_late_opens_no_list(
+    site: str, template: MessageTemplate, open_browser: Any
+) -> None:
+    """Somebody was chosen of those found before; nothing covers the page after that."""
+    for number, first in enumerate(["小明", "小红"], 1):
+        user = factories.make_user(f"user{number}", last_name="王", first_name=first)
+        factories.make_binding(user, number)
+    page = open_browser(DESKTOP, "boss")
+    compose(page, site, template)
+    people = page.get_by_role("combobox", name="People")
+    people.press_sequentially("王")
+    page.locator("#wechat-found li").nth(1).wait_for()
+    with held(page, "**/users/*", lambda request: True) as answers:
+        people.press_sequentially("小")
+        answers.wait()
+        people.press("ArrowDown")
+        people.press("Enter")
+        with page.expect_response("**/users/*") as answer:
+            answers.release()
+        answer.value.finished()
+        page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+    assert page.locator("#wechat-found li").count() == 0
+    assert people.get_attribute("aria-expanded") == "false"
 
 
 def test_recipients_are_saved_and_ticked_for_the_next_message(

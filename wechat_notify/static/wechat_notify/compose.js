@@ -235,7 +235,7 @@
         const answer = await response.json();
         if (number === question) open(answer.results);
       } catch (error) {
-        close(); // no connection for a moment: the next key asks again
+        if (number === question) close(); // no connection for a moment: the next key asks again
       }
     }
 
@@ -249,7 +249,9 @@
       input.removeAttribute("aria-activedescendant");
     }
 
+    // Somebody was chosen, or looks elsewhere: an answer that is still to come opens nothing.
     function close() {
+      question += 1;
       open([]);
       status.textContent = "";
     }
