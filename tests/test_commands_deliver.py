@@ -390,7 +390,7 @@ def test_a_worker_leaves_signs_of_life() -> None:
     deliver("--account=default")
     seen = last_seen("default")
     assert seen is not None
-    assert timezone.now() - seen < timedelta(seconds=30)
+    assert timezone.now() - seen < timedelta(minutes=5)
     assert last_seen("other") is None
 
 

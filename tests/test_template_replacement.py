@@ -198,13 +198,13 @@ def test_a_call_that_commits_after_the_replacement_is_not_left_behind(
             with transaction.atomic():
                 notify("oTest-somebody-else-000000001", "order_paid", ORDER)
                 written.set()
-                replaced.wait(20)
+                replaced.wait(120)
         finally:
             connection.close()
 
     thread = threading.Thread(target=call)
     thread.start()
-    assert written.wait(20)
+    assert written.wait(120)
     replace_template(old, new)
     replaced.set()
     thread.join()
