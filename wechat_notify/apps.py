@@ -9,6 +9,7 @@ class WeChatNotifyConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from . import approving
         from .checks import check_declarations, check_deployment, check_settings
         from .dispatchers.background import serve_requests
         from .project_checks import check_character_set, check_time_zone, check_transactions
@@ -23,4 +24,5 @@ class WeChatNotifyConfig(AppConfig):
         checks.register(check_character_set, "wechat_notify", checks.Tags.database)
         on_signal.connect()
         reminding.connect()
+        approving.connect()
         serve_requests()

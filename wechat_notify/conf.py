@@ -72,6 +72,15 @@ def _whole(*, most: int | None = None) -> Callable[[Any], int]:
     return read
 
 
+def _limit(value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        return _whole()(value)
+    except ValueError as error:
+        raise ValueError(f"None, or {error}") from None
+
+
 def _timeout(value: Any) -> tuple[float, float]:
     pair = tuple(value) if isinstance(value, tuple | list) else ()
     if len(pair) != 2 or not all(map(_is_positive, pair)):
@@ -204,6 +213,9 @@ class Settings:
     RATE = Key(None, _rate)
     GIVE_UP_AFTER = Key(259_200, _seconds)
     """Seconds after which a message that an outage delays is given up."""
+    APPROVAL_ABOVE = Key(None, _limit)
+    """Recipients above which a second person approves what is asked for in the admin; None: never
+    needed."""
     INVALID_DATA = Key("raise", _choice("raise", "skip", "trim"))
     BINDING_CONFLICT = Key("refuse", _choice("refuse", "move"))
     """Whether an openid that is bound to one user may be moved to another."""

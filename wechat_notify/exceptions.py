@@ -10,6 +10,7 @@
     WeChatNotifyError
       ├ TemplateNotFound              register, sync or activate the template
       ├ BindingConflict               the openid belongs to somebody else
+      ├ CannotDecide                  it does not wait for this person's approval (any more)
       ├ CallbackRefused               not from WeChat, changed by somebody, or unreadable
       ├ InvalidData                   fix the values: all problems at once, by field
       ├ PlaceholderError              fix the text: {{ … }} in it cannot be used
@@ -60,6 +61,11 @@ class TooManyAttempts(WeChatNotifyError):
 
 class BindingConflict(WeChatNotifyError):
     """This openid is already bound to another user. It is never moved silently."""
+
+
+class CannotDecide(WeChatNotifyError):
+    """This person cannot approve or refuse it, or not any more; the message says why, in the active
+    language."""
 
 
 class CallbackRefused(WeChatNotifyError):

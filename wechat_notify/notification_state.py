@@ -20,6 +20,7 @@ class State(TextChoices):
 
     CANCELLED = "cancelled", _("Cancelled")
     DONE = "done", _("Done")
+    AWAITS_APPROVAL = "approval", _("Waiting for approval")
     PAUSED = "paused", _("Paused")
     WAITS_FOR_TEMPLATE = "template", _("Waiting for a template")
     SCHEDULED = "scheduled", _("Scheduled")
@@ -60,6 +61,7 @@ def state_of(
     is_true = {
         State.CANCELLED: notification.cancelled_at is not None,
         State.DONE: not is_open,
+        State.AWAITS_APPROVAL: notification.held_at is not None,
         State.PAUSED: notification.paused_at is not None,
         State.WAITS_FOR_TEMPLATE: template.rests,
         State.SCHEDULED: send_at is not None and send_at > situation.now,
@@ -116,6 +118,7 @@ def _conditions(situation: Situation) -> dict[State, Q]:
     resting = MessageTemplate.objects.resting().values("pk")
     is_late = Q(Exists(_of_each(late_rows())))
     return {
+        State.AWAITS_APPROVAL: Q(held_at__isnull=False),
         State.PAUSED: Q(paused_at__isnull=False),
         State.WAITS_FOR_TEMPLATE: Q(template__in=resting),
         State.SCHEDULED: Q(send_at__gt=situation.now),

@@ -63,7 +63,14 @@ from .binding.bind import bind, unbind
 from .conf import settings
 from .dispatchers.base import BaseDispatcher, get_dispatcher
 from .dispatchers.on_commit import hand_over_on_commit
-from .models import MessageTemplate, Notification, SendLog, database, repeats_on_conflict
+from .models import (
+    Approval,
+    MessageTemplate,
+    Notification,
+    SendLog,
+    database,
+    repeats_on_conflict,
+)
 from .sending.breaker import Breaker
 from .sending.way_out import forget_closures
 from .template_replacement import move_name, review_replacement
@@ -77,6 +84,7 @@ from .template_sync import (
 from .types import DataSource, MiniProgram
 from .writing.active_template import find_active, template_again, templates_again
 from .writing.by_number import priority_by_number
+from .writing.held import Decision, end_requests, hold_above
 from .writing.once import find_by_key
 from .writing.parking import free_waiting, unpark
 from .writing.prepared import Options, prepare
@@ -184,10 +192,18 @@ def resend(
 
 
 def resend_notifications(
-    logs: SendLog | Iterable[SendLog], *, created_by: Any = None, token: str = ""
+    logs: SendLog | Iterable[SendLog],
+    *,
+    created_by: Any = None,
+    token: str = "",
+    needs_approval: bool = False,
 ) -> list[Notification]:
-    """As ``resend``; returns the notifications. ``is_new`` says whether this call made them."""
-    news = _write_again(final_rows(logs), created_by, token)
+    """As ``resend``; returns the notifications. ``is_new`` says whether this call made them.
+
+    ``needs_approval``: a person asked for it, so that more than ``APPROVAL_ABOVE`` messages are
+    held until a second person approves them.
+    """
+    news = _write_again(final_rows(logs), created_by, token, needs_approval=needs_approval)
     if news:
         hand_over_on_commit(get_dispatcher(), news)
     return news
@@ -204,13 +220,15 @@ def cancel(notification: Notification) -> int:
     """Cancel the messages that still wait. Returns how many will not be sent.
 
     A message that is being sent at this moment cannot be stopped. One that may have arrived in an
-    earlier attempt is not tried again and becomes ``uncertain``.
+    earlier attempt is not tried again and becomes ``uncertain``. A request for approval is
+    withdrawn.
     """
     waiting = SendLog.objects.waiting().filter(notification=notification)
     with transaction.atomic(using=database().alias):
         # For rows that are being sent now and fail: the mark keeps them from being tried again.
         _mark(notification, "cancelled_at")
         notification.refresh_from_db(using=database().alias, fields=["cancelled_at"])
+        end_requests(Approval.objects.filter(notification=notification), Decision.WITHDRAWN)
         in_doubt = waiting.filter(in_doubt_since__isnull=False)
         now = timezone.now()
         in_doubt.update(status=Status.UNCERTAIN, due_at=None, finished_at=now)
@@ -230,7 +248,8 @@ def pause(notification: Notification) -> int:
 def resume(notification: Notification) -> int:
     """Let a paused notification go on. Returns how many messages are due again.
 
-    None are while its template is paused: they wait for ``resume_template``.
+    None are while its template is paused: they wait for ``resume_template``. Nor are those that
+    wait for approval.
     """
     dispatcher = _ready_to_send(notification.template.account)
     with transaction.atomic(using=database().alias):
@@ -278,7 +297,11 @@ def has_parked(template: MessageTemplate) -> bool:
     if template.rests:
         return False
     parked = SendLog.objects.waiting().filter(account=template.account, due_at__isnull=True)
-    its = parked.filter(notification__template=template, notification__paused_at__isnull=True)
+    its = parked.filter(
+        notification__template=template,
+        notification__paused_at__isnull=True,
+        notification__held_at__isnull=True,
+    )
     return its.exists()
 
 
@@ -327,7 +350,9 @@ def _ready_to_send(account: str) -> BaseDispatcher:
 
 
 @repeats_on_conflict
-def _write_again(chosen: QuerySet[SendLog], created_by: Any, token: str) -> list[Notification]:
+def _write_again(
+    chosen: QuerySet[SendLog], created_by: Any, token: str, *, needs_approval: bool
+) -> list[Notification]:
     news = []
     with transaction.atomic(using=database().alias):
         priority, _chosen = priority_by_number(chosen)
@@ -340,6 +365,8 @@ def _write_again(chosen: QuerySet[SendLog], created_by: Any, token: str) -> list
             its = chosen.filter(notification=old)
             new = write_again(old, its, template, key=key, priority=priority, created_by=created_by)
             news.append(new)
+        if needs_approval:
+            hold_above(one for one in news if one.is_new)
     return news
 
 

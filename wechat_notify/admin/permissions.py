@@ -50,6 +50,12 @@ def can_compose_here(site: AdminSite, request: HttpRequest) -> bool:
     return site.is_registered(Notification) and may_compose(site, request)
 
 
+def may_approve(request: HttpRequest) -> bool:
+    """Approve or refuse what somebody else has asked for: messages to many people, and rules that
+    would send them."""
+    return _may(request, "approve_notification")
+
+
 # -- seeing ------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ imports another only where a row points to the other's, and ``exact`` for a kind
 own.
 """
 
+from .approval import REASON_LENGTH, Approval, ApprovalRequest, person_fields
 from .database import (
     DATABASE_TROUBLE,
     close_old_connections,
@@ -13,7 +14,7 @@ from .database import (
     read_past_snapshot,
     repeats_on_conflict,
 )
-from .menu_entries import ComposePage, DashboardPage
+from .menu_entries import ApprovalsPage, ComposePage, DashboardPage
 from .message_template import REVISED, MessageTemplate, MessageTemplateQuerySet
 from .notification import Notification
 from .notification_title import TITLE_LENGTH, as_title, folded, title_of
@@ -34,9 +35,13 @@ from .trigger_failure import TriggerFailure, last_of_each
 __all__ = [
     "DATABASE_TROUBLE",
     "ERRMSG_LENGTH",
+    "REASON_LENGTH",
     "REVISED",
     "RID_LENGTH",
     "TITLE_LENGTH",
+    "Approval",
+    "ApprovalRequest",
+    "ApprovalsPage",
     "BindingChange",
     "BindingRequest",
     "BindingRequestQuerySet",
@@ -59,6 +64,7 @@ __all__ = [
     "folded",
     "last_of_each",
     "pages_by_key",
+    "person_fields",
     "read_past_snapshot",
     "repeats_on_conflict",
     "title_of",

@@ -20,6 +20,16 @@ class ComposePage(Notification):
         verbose_name_plural = _("Compose and send")
 
 
+class ApprovalsPage(Notification):
+    """What waits for a second person's approval."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("To approve")
+        verbose_name_plural = _("To approve")
+
+
 class DashboardPage(SendLog):
     """The numbers of today and of the last thirty days."""
 

@@ -109,6 +109,10 @@ class Notification(models.Model):
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     paused_at = models.DateTimeField(_("paused since"), null=True, blank=True)
     cancelled_at = models.DateTimeField(_("cancelled at"), null=True, blank=True)
+    # While it waits for a second person (``Approval``); stays where it was refused or cancelled.
+    held_at = models.DateTimeField(
+        _("held for approval since"), null=True, blank=True, editable=False
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True, db_index=True)
 
     is_new: bool | None = None
@@ -127,7 +131,10 @@ class Notification(models.Model):
                 name="wechat_notify_notification_account_name_key",
             )
         ]
-        permissions = [("send_notification", "Can send template messages")]
+        permissions = [
+            ("send_notification", "Can send template messages"),
+            ("approve_notification", "Can approve messages to many people"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.shown_title} #{self.pk}"

@@ -112,7 +112,7 @@ class Intake:
                 now=now,
                 repeats=lane.backend.supports_repeats,
                 banned=shared.waits,
-                paused=notification.paused_at is not None,
+                paused=notification.paused_at is not None or notification.held_at is not None,
                 cancelled=notification.cancelled_at is not None
                 or notification.pk in contents.withdrawn,
             )

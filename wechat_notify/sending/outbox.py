@@ -245,8 +245,8 @@ def give_up(account: str, *, before: datetime, errmsg: str, most: int = 500) -> 
 
 @repeats_on_conflict
 def free_parked(pks: Sequence[int]) -> int:
-    """Make those parked rows due whose notification is not paused and whose template does not rest.
-    Returns how many.
+    """Make those parked rows due whose notification is neither paused nor held for approval, and
+    whose template does not rest. Returns how many.
 
     While these rows were in flight, somebody may have resumed the notification or template; a
     resume does not see rows in flight. The lock lets a resume and this wait for each other.
@@ -272,6 +272,7 @@ def free_parked(pks: Sequence[int]) -> int:
         free = []
         for one in held:
             one.template.stand_in = stand_ins.get(one.template.stand_in_id)
-            if one.cancelled_at or not (one.paused_at or one.template.rests):
+            stays = one.paused_at or one.held_at or one.template.rests
+            if one.cancelled_at or not stays:
                 free.append(one.pk)
         return parked.filter(notification_id__in=free).update(due_at=timezone.now())

@@ -1,4 +1,6 @@
-"""Rows without a due date: parked while their notification is paused or their template rests."""
+"""Rows without a due date: parked while their notification is paused or held for approval, or their
+template rests.
+"""
 
 from datetime import datetime
 
@@ -35,7 +37,8 @@ def unpark(notifications: QuerySet[Notification]) -> int:
     """
     now = timezone.now()
     resting = MessageTemplate.objects.resting()
-    free = notifications.filter(paused_at__isnull=True).exclude(template__in=resting.values("pk"))
+    free = notifications.filter(paused_at__isnull=True, held_at__isnull=True)
+    free = free.exclude(template__in=resting.values("pk"))
     logs = SendLog.objects.waiting()
     parked = logs.filter(due_at__isnull=True, notification__in=free.values("pk"))
     these = Notification.objects.filter(pk=OuterRef("notification"))
@@ -50,7 +53,9 @@ def free_waiting(template: MessageTemplate) -> tuple[list[Notification], int]:
     """
     parked = SendLog.objects.waiting().filter(account=template.account, due_at__isnull=True)
     its = Notification.objects.filter(
-        Q(template=template) | Q(template__stand_in=template), paused_at__isnull=True
+        Q(template=template) | Q(template__stand_in=template),
+        paused_at__isnull=True,
+        held_at__isnull=True,
     )
     held = its.filter(pk__in=parked.values("notification_id")).select_related("template")
     notifications = list(held)

@@ -13,13 +13,17 @@ from ..types import DataSource, MiniProgram
 from . import content
 from .by_number import priority_by_number
 from .enqueue import Rows
+from .held import hold_above
 from .once import save_once
 from .recipients import Users
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A notification to save, and its rows."""
+    """A notification to save, and its rows.
+
+    What a person has asked for in the admin may be held for a second person's approval.
+    """
 
     notification: Notification
     rows: Rows
@@ -32,6 +36,8 @@ class Prepared:
             if winner := save_once(self.notification):
                 return winner
             self.rows.write()
+            if self.notification.source == Notification.Source.ADMIN:
+                hold_above([self.notification])
         return None
 
 

@@ -24,6 +24,7 @@ from ...models import Notification, OpenIDBinding
 from ...senders import how_to_start, nobody_sends_later
 from ..base import Button
 from ..parts.account_rests import why_at_rest
+from ..parts.approvers import above_limit, needs_approval, who_can_approve
 from ..parts.explanations import why_waits
 from ..parts.left_out import LeftOut
 from ..parts.people import shown_name, who
@@ -179,7 +180,17 @@ class Review:
         """Pages that let messages of this template go, while something keeps them."""
         return for_template(self.composing.site, self.composing.request, self.template)
 
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a second person must approve it before anything leaves."""
+        return needs_approval(self.count)
+
     def _about_sending(self) -> Iterator[str]:
+        if self.needs_approval:
+            yield above_limit()
+            yield who_can_approve(
+                self.composing.site, self.composing.request, self.template.account
+            )
         if why := why_waits(self.template):
             yield _("This template is paused, its messages wait: %s") % why
         rest = why_at_rest(self.template.account)

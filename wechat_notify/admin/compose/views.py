@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from ...exceptions import ConfigurationError, InvalidData, TemplateNotFound
 from ...models import MessageTemplate, Notification, RecipientFilter
 from ..base import Button, page
+from ..parts.approvers import who_can_approve
 from ..parts.confirmation import ALREADY, new_token, once_token
 from ..parts.filters import NUMBER
 from ..parts.frame import admin_page
@@ -193,6 +194,10 @@ class ComposeMixin(JSONViewsMixin):
             return self._review(request, form)
         if not sent.is_new:
             self.message_user(request, ALREADY, messages.WARNING)
+        elif sent.held_at is not None:
+            self._tell(request, _("It waits for approval: {}"), sent)
+            told = who_can_approve(self.admin_site, request, sent.template.account)
+            self.message_user(request, told, messages.INFO)
         elif sent.send_at is not None:
             when = date_format(localtime(sent.send_at), "DATETIME_FORMAT")
             told = _("It goes out after %s: {}") % when

@@ -1,4 +1,6 @@
-"""Two entries of the admin's index and menus: composing a message, and the dashboard."""
+"""Entries of the admin's index and menus: composing a message, what is to be approved, and the
+dashboard.
+"""
 
 from typing import Any
 
@@ -7,9 +9,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 
-from ...models import ComposePage, DashboardPage, SendLog
+from ...conf import settings
+from ...models import ApprovalsPage, ComposePage, DashboardPage, Notification, SendLog
 from ..compose.button import compose_url
-from ..permissions import can_compose_here
+from ..permissions import can_compose_here, may_approve
+from .approval_pages import to_approve_url
 from .dashboard import dashboard_url
 
 
@@ -48,6 +52,19 @@ class ComposePageAdmin(MenuEntry):
 
     def address(self) -> str:
         return compose_url(self.admin_site)
+
+
+@admin.register(ApprovalsPage)
+class ApprovalsPageAdmin(MenuEntry):
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if settings.APPROVAL_ABOVE is None or not may_approve(request):
+            return False
+        if not self.admin_site.is_registered(Notification):
+            return False
+        return self.admin_site.get_model_admin(Notification).has_view_permission(request)
+
+    def address(self) -> str:
+        return to_approve_url(self.admin_site)
 
 
 @admin.register(DashboardPage)

@@ -29,6 +29,7 @@ from ..parts.paging import CappedPaginator, EndlessChangeList
 from ..parts.people import CreatorMixin, shown_name
 from ..parts.verbs import Verb, VerbsMixin
 from ..permissions import may_send
+from .approval_pages import ApprovalMixin
 from .csv_export import ExportMixin
 from .notification_progress import ProgressMixin
 from .trying_again import RestsMixin
@@ -117,6 +118,7 @@ class NotificationAdmin(
     VerbsMixin,
     ProgressMixin,
     OriginsMixin,
+    ApprovalMixin,
     CreatorMixin,
     ReadOnlyMixin,
 ):

@@ -38,7 +38,7 @@ SOON, LATER = 2, 15
 RECEIPTS_COME_SOON = timedelta(minutes=2)
 RECEIPTS_COME = timedelta(hours=1)
 
-HELD = (State.PAUSED, State.WAITS_FOR_TEMPLATE)
+HELD = (State.AWAITS_APPROVAL, State.PAUSED, State.WAITS_FOR_TEMPLATE)
 """States that only a person ends."""
 
 

@@ -16,6 +16,7 @@ from ...conf import settings
 from ...dry_run import NOT_BOUND, NOT_FOLLOWING, OTHER_ACCOUNT, ResendDryRun
 from ...models import MessageTemplate, SendLog, SendLogQuerySet
 from ..parts.account_rests import why_at_rest
+from ..parts.approvers import above_limit, needs_approval
 from ..parts.badges import status_badge
 from ..parts.confirmation import Confirmation
 from ..parts.explanations import why_waits
@@ -47,12 +48,21 @@ class ResendPlan:
             "%d message will be sent again.", "%d messages will be sent again.", self.again
         )
         button = ngettext("Resend %d message", "Resend %d messages", self.again)
+        if needs_approval(self.again):
+            button = ngettext(
+                "Ask for approval of %d message", "Ask for approval of %d messages", self.again
+            )
         return Confirmation(
             title=_("Resend messages"),
             button=button % self.again,
             back=back,
             facts=[again % self.again, *self._facts()],
-            warnings=[*self._repeats(), *_delays(self.templates), *self._unchecked()],
+            warnings=[
+                *self._approval(),
+                *self._repeats(),
+                *_delays(self.templates),
+                *self._unchecked(),
+            ],
             items_title=_("To whom") if self.again else "",
             items=self._people(),
             left_out=self.left_out,
@@ -127,6 +137,10 @@ class ResendPlan:
                 self.waiting,
             )
             yield text % self.waiting
+
+    def _approval(self) -> Iterator[str]:
+        if needs_approval(self.again):
+            yield above_limit()
 
     def _repeats(self) -> Iterator[str]:
         again = self.sent.counts()

@@ -15,6 +15,7 @@ from ...exceptions import ConfigurationError, TemplateNotFound
 from ...models import Notification, SendLog, SendLogQuerySet
 from ..base import BaseAdmin, Button
 from ..parts.actions import chosen_rows
+from ..parts.approvers import who_can_approve
 from ..parts.confirmation import ALREADY, ask, is_confirmed, once_token
 from ..parts.links import link, list_url, object_link
 from ..parts.remedies import for_template
@@ -56,7 +57,9 @@ class ResendMixin(BaseAdmin):
     def _resend(self, request: HttpRequest, logs: SendLogQuerySet) -> None:
         token = once_token(request)
         try:
-            made = services.resend_notifications(logs, created_by=request.user, token=token)
+            made = services.resend_notifications(
+                logs, created_by=request.user, token=token, needs_approval=True
+            )
         except (TemplateNotFound, ConfigurationError) as error:
             self.message_user(request, str(error), messages.ERROR)
             return
@@ -70,8 +73,12 @@ class ResendMixin(BaseAdmin):
             self.log_addition(request, notification, _("Resent from the send log."))
         links = self._links(notifications)
         new = SendLog.objects.filter(notification__in=notifications)
-        message = format_html("{} {}", _summary(new), links)
-        self.message_user(request, message, messages.SUCCESS)
+        held = sum(one.held_at is not None for one in notifications)
+        summary = _held(new) if held else _summary(new)
+        self.message_user(request, format_html("{} {}", summary, links), messages.SUCCESS)
+        for account in sorted({one.template.account for one in notifications} if held else ()):
+            told = who_can_approve(self.admin_site, request, account)
+            self.message_user(request, told, messages.INFO)
 
     def _links(self, notifications: list[Notification]) -> SafeString:
         if len(notifications) > LINKED:
@@ -80,6 +87,14 @@ class ResendMixin(BaseAdmin):
             return link(url, _("See the new notifications"))
         shown = ((object_link(self.admin_site, notification),) for notification in notifications)
         return format_html_join(", ", "{}", shown)
+
+
+def _held(rows: SendLogQuerySet) -> str:
+    """How many of the new rows wait for approval."""
+    count = rows.waiting().count()
+    return (
+        ngettext("%d message waits for approval.", "%d messages wait for approval.", count) % count
+    )
 
 
 def _summary(rows: SendLogQuerySet) -> str:

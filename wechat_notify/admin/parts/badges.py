@@ -25,6 +25,7 @@ TONES = {
 STATE_TONES = {
     State.CANCELLED: "quiet",
     State.DONE: "good",
+    State.AWAITS_APPROVAL: "doubt",
     State.PAUSED: "doubt",
     State.WAITS_FOR_TEMPLATE: "doubt",
     State.SCHEDULED: "waiting",

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...conf import settings
-from ...models import MessageTemplate, Notification, SendLog
+from ...models import Approval, MessageTemplate, Notification, SendLog
 from ...senders import how_to_start, overdue_since
 from ...statistics import USER_BLOCK, Cause
 from ...wechat.errors import describe
@@ -118,6 +118,11 @@ def _waits_for(log: SendLog) -> Iterator[str]:
 def holdups(notification: Notification) -> Iterator[str]:
     """What prevents the waiting messages of a notification from being sent."""
     account = notification.template.account
+    for approval in Approval.objects.filter(notification=notification, decision=""):
+        when = date_format(timezone.localtime(approval.asked_at), "DATETIME_FORMAT")
+        names = {"name": approval.asker, "time": when}
+        text = _("It waits for a second person’s approval. %(name)s asked for it at %(time)s.")
+        yield text % names
     if notification.paused_at is not None:
         yield _("The notification is paused.")
     if why := why_waits(notification.template):

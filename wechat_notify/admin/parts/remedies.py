@@ -10,10 +10,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from ...approving import why_not
 from ...conf import settings
-from ...models import MessageTemplate, Notification, SendLog
+from ...models import Approval, MessageTemplate, Notification, SendLog
 from ..base import Button
-from ..permissions import may_send
+from ..permissions import may_approve, may_send
 from .account_rests import why_at_rest
 from .explanations import why_waits
 
@@ -28,7 +29,22 @@ def for_notification(
     label = _("Resume this notification")
     paused = notification.paused_at is not None
     own = list(_resume(site, request, notification, label)) if paused else []
-    return [*own, *for_template(site, request, notification.template)]
+    approve = _approve(site, request, notification)
+    return [*approve, *own, *for_template(site, request, notification.template)]
+
+
+def _approve(site: AdminSite, request: HttpRequest, notification: Notification) -> Iterator[Button]:
+    """The button for whoever can approve what is held; nothing else."""
+    if notification.held_at is None or not may_approve(request):
+        return
+    if not _sees(site, request, Notification):
+        return
+    for approval in Approval.objects.filter(notification=notification):
+        if not why_not(approval, request.user):
+            yield Button(
+                _("Look at it and approve"),
+                _address(site, Notification, "approve", notification.pk),
+            )
 
 
 def for_template(site: AdminSite, request: HttpRequest, template: MessageTemplate) -> list[Button]:
@@ -65,7 +81,11 @@ def _resume(
 
 def _may_see(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
     """Whether this user may send, and see the pages of this model."""
-    if not (may_send(request) and site.is_registered(model)):
+    return may_send(request) and _sees(site, request, model)
+
+
+def _sees(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
+    if not site.is_registered(model):
         return False
     return site.get_model_admin(model).has_view_permission(request)
 

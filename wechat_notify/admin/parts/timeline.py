@@ -5,11 +5,12 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from ...models import SendLog
+from ...models import Approval, ApprovalRequest, SendLog
 from ...wechat.errors import Words
 from .explanations import MEANINGS, in_short
 
 Status = SendLog.Status
+Decision = ApprovalRequest.Decision
 
 ENDINGS = (
     Status.SKIPPED,
@@ -27,9 +28,26 @@ def moments(log: SendLog) -> list[tuple[datetime, Words]]:
     return sorted(known, key=lambda moment: moment[0])
 
 
+def approval_moments(request: ApprovalRequest) -> Iterator[tuple[datetime, Words]]:
+    """Who asked for approval, and who decided how."""
+    yield request.asked_at, _("%s asked for approval") % request.asker
+    if request.decided_at is None:
+        return
+    texts = {
+        Decision.APPROVED: _("approved by %(name)s"),
+        Decision.REFUSED: _("refused by %(name)s: %(reason)s"),
+        Decision.WITHDRAWN: _("the request for approval was withdrawn"),
+        Decision.EXPIRED: _("expired before somebody approved it"),
+    }
+    names = {"name": request.decided_by_name or "-", "reason": request.reason or "-"}
+    yield request.decided_at, texts[Decision(request.decision)] % names
+
+
 def _moments(log: SendLog) -> Iterator[tuple[datetime | None, Words]]:
     notification = log.notification
     yield notification.created_at, _("asked for")
+    for approval in Approval.objects.filter(notification=notification):
+        yield from approval_moments(approval)
     yield (log.due_at or notification.send_at), _("planned for this time")
     yield log.claimed_at, _("last taken by a worker")
     yield log.in_doubt_since, _("in doubt since")
