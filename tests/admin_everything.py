@@ -1,8 +1,20 @@
 """Something of every kind for the admin to show, and every page that shows it."""
 
+from copy import deepcopy
+
+from django.conf import settings
+from django.test import override_settings
+
 from tests import factories
 from tests.library.models import Loan
-from wechat_notify.models import MessageTemplate, OpenIDBinding, RecipientFilter, SendLog
+from wechat_notify.models import (
+    MessageTemplate,
+    Notification,
+    OpenIDBinding,
+    RecipientFilter,
+    SendLog,
+)
+from wechat_notify.rules import second_person
 from wechat_notify.rules.models import Firing, Rule
 from wechat_notify.sending.breaker import Breaker
 from wechat_notify.services import notify
@@ -23,6 +35,7 @@ def make(template: MessageTemplate) -> dict[str, str]:
     saved = RecipientFilter.objects.create(
         name="家长们", account="default", criteria={"everyone": True}
     )
+    held = hold(bindings, template)
     Breaker("default").trip(40164, "invalid ip 10.0.0.1")
     pages = {
         "app": "",
@@ -36,6 +49,10 @@ def make(template: MessageTemplate) -> dict[str, str]:
         "notification": f"notification/{notification.pk}/change/",
         "resend": f"notification/{notification.pk}/resend/",
         "cancel": f"notification/{notification.pk}/cancel/",
+        "held": f"notification/{held.pk}/change/",
+        "to approve": "notification/to-approve/",
+        "approve": f"notification/{held.pk}/approve/",
+        "refuse": f"notification/{held.pk}/refuse/",
         "templates": "messagetemplate/",
         "template": f"messagetemplate/{template.pk}/change/",
         "gallery": "messagetemplate/gallery/",
@@ -48,6 +65,13 @@ def make(template: MessageTemplate) -> dict[str, str]:
     }
     own = {name: f"/admin/wechat_notify/{page}" for name, page in pages.items()}
     return own | make_rules(template, bindings[1])
+
+
+def hold(bindings: list[OpenIDBinding], template: MessageTemplate) -> Notification:
+    """A notification that waits for approval; asked for by nobody who looks at it."""
+    wanted = {**deepcopy(settings.WECHAT_NOTIFY), "APPROVAL_ABOVE": 2}
+    with override_settings(WECHAT_NOTIFY=wanted):
+        return notify(bindings, template, TEXTS, _source=Notification.Source.ADMIN)
 
 
 def make_rules(template: MessageTemplate, binding: OpenIDBinding) -> dict[str, str]:
@@ -81,12 +105,18 @@ def make_rules(template: MessageTemplate, binding: OpenIDBinding) -> dict[str, s
         people=3,
         would=would,
     )
+    asked = Rule.objects.create(name="催还通知", conditions=conditions, **columns)
+    second_person.ask(asked, None)
     pages = {
         "rules": "rule/",
         "rule_add": "rule/add/",
         "rule": f"rule/{rule.pk}/change/",
         "rule_try": f"rule/{rule.pk}/try/",
         "rule_switch": f"rule/{rule.pk}/switch/on/",
+        "rule_asked": f"rule/{asked.pk}/try/",
+        "rule_approve": f"rule/{asked.pk}/approve/",
+        "rule_refuse": f"rule/{asked.pk}/refuse/",
+        "rule_withdraw": f"rule/{asked.pk}/withdraw/",
         "rule_stopped": f"rule/{stopped.pk}/switch/dry_run/",
         "firings": "firing/",
         "firing": f"firing/{firing.pk}/change/",

@@ -27,7 +27,8 @@ from tests.rules_pages import (
 )
 from wechat_notify.backends.locmem import outbox
 from wechat_notify.models import MessageTemplate, Notification, SendLog
-from wechat_notify.rules.models import Firing, Rule
+from wechat_notify.rules import second_person
+from wechat_notify.rules.models import Firing, Rule, SwitchRequest
 
 pytestmark = pytest.mark.django_db
 
@@ -37,6 +38,8 @@ class Rows(NamedTuple):
     rule: Rule
     firing: Firing
     loan: Loan
+    asked: Rule
+    """One that somebody wants to be on."""
 
 
 @pytest.fixture
@@ -46,12 +49,14 @@ def rows(template: MessageTemplate) -> Rows:
     firing = Firing.objects.create(
         rule=rule, rule_name=rule.name, object_id=str(loan.pk), is_dry_run=True, would=would
     )
-    return Rows(template, rule, firing, loan)
+    asked = make_rule(template, name="Asked for", recipients=[{"path": "watchers"}])
+    second_person.ask(asked, factories.make_user("asker"))
+    return Rows(template, rule, firing, loan, asked)
 
 
 def snapshot() -> list[Any]:
     """Everything that a page of rules could change."""
-    models = (Rule, Firing, Notification, SendLog, LogEntry)
+    models = (Rule, SwitchRequest, Firing, Notification, SendLog, LogEntry)
     return [list(model._default_manager.order_by("pk").values()) for model in models] + [
         list(outbox)
     ]
@@ -62,6 +67,14 @@ Ask = Callable[[Client, Rows], Any]
 
 def switch(client: Client, rows: Rows, name: str) -> Any:
     return client.post(address("switch", rows.rule.pk, name), {"post": "yes"})
+
+
+APPROVE = ("view_rule", "approve_notification")
+
+
+def approve(client: Client, rows: Rows) -> Any:
+    seen = second_person.fingerprint(rows.asked)
+    return client.post(address("approve", rows.asked.pk), {"post": "yes", "seen": seen})
 
 
 # The name of each address, what it takes, and how it is asked.
@@ -94,6 +107,11 @@ PAGES: list[tuple[str, tuple[str, ...], Ask]] = [
         for name in ("on", "dry_run", "off")
     ),
 ]
+PAGES += [
+    ("approve", APPROVE, lambda client, rows: client.get(address("approve", rows.asked.pk))),
+    ("refuse", APPROVE, lambda client, rows: client.get(address("refuse", rows.asked.pk))),
+    ("withdraw", SWITCH, lambda client, rows: client.get(address("withdraw", rows.asked.pk))),
+]
 VERBS: list[tuple[str, tuple[str, ...], Ask]] = [
     (
         "add",
@@ -111,6 +129,19 @@ VERBS: list[tuple[str, tuple[str, ...], Ask]] = [
     ),
     ("switch on", SWITCH, lambda client, rows: switch(client, rows, "on")),
     ("switch to dry run", SWITCH, lambda client, rows: switch(client, rows, "dry_run")),
+    ("approve", APPROVE, approve),
+    (
+        "refuse",
+        APPROVE,
+        lambda client, rows: client.post(
+            address("refuse", rows.asked.pk), {"post": "yes", "reason": "no"}
+        ),
+    ),
+    (
+        "withdraw",
+        SWITCH,
+        lambda client, rows: client.post(address("withdraw", rows.asked.pk), {"post": "yes"}),
+    ),
     (
         "delete",
         ("view_rule", "delete_rule"),
@@ -144,6 +175,7 @@ def test_the_table_has_every_address() -> None:
     assert names == {
         *(f"rule_{name}" for name in ("changelist", "change", "try", "history", "add", "check")),
         *("rule_switch", "rule_delete", "rule_past"),
+        *("rule_approve", "rule_refuse", "rule_withdraw"),
         *(f"firing_{name}" for name in ("changelist", "change", "history", "add", "delete")),
     }
 

@@ -65,7 +65,7 @@ def approve(notification: Notification, by: Any, *, seen: str = "") -> int:
         problem = _problem(notification, by, seen)
         if not problem:
             this = Notification.objects.filter(pk=notification.pk)
-            end_requests(_request_of(notification), Decision.APPROVED, by=by)
+            _decide(notification, Decision.APPROVED, by)
             this.update(held_at=None)
             notification.held_at = None
             freed = unpark(this)
@@ -82,8 +82,7 @@ def refuse(notification: Notification, by: Any, reason: str) -> int:
     with transaction.atomic(using=database().alias):
         problem = _problem(notification, by)
         if not problem:
-            requests = _request_of(notification)
-            end_requests(requests, Decision.REFUSED, by=by, reason=reason[:REASON_LENGTH])
+            _decide(notification, Decision.REFUSED, by, reason[:REASON_LENGTH])
             cancelled = services.cancel(notification)
     if problem:
         raise CannotDecide(problem)
@@ -135,6 +134,12 @@ def _problem(notification: Notification, by: Any, seen: str = "") -> str:
     if seen and seen != fingerprint(notification):
         return _("It has changed since you looked at it. Look at it again.")
     return ""
+
+
+def _decide(notification: Notification, decision: Decision, by: Any, reason: str = "") -> None:
+    if not end_requests(_request_of(notification), decision, by=by, reason=reason):
+        # In a transaction that goes on seeing what it saw at first.
+        raise CannotDecide(_("Somebody has decided at this moment."))
 
 
 def _lock(notification: Notification) -> None:

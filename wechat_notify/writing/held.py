@@ -48,15 +48,21 @@ def hold_above(notifications: Iterable[Notification]) -> None:
 
 
 def end_requests(
-    requests: QuerySet[Any], decision: ApprovalRequest.Decision, *, by: Any = None, reason: str = ""
+    requests: QuerySet[Any],
+    decision: ApprovalRequest.Decision,
+    *,
+    by: Any = None,
+    reason: str = "",
+    **columns: Any,
 ) -> int:
     """Decide those of ``requests`` that are open. Returns how many: a decision is made once.
 
-    ``by``: who decides, where that is known.
+    ``by``: who decides, where that is known. ``columns``: further columns to write.
     """
     return requests.filter(decision="").update(
         decision=decision,
         decided_at=timezone.now(),
         reason=reason,
         **person_fields("decided_by", by),
+        **columns,
     )

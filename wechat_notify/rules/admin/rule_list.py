@@ -15,10 +15,21 @@ from django.utils.translation import gettext_lazy as _
 
 from ...admin.parts.filters import TemplateAccountFilter
 from ...admin.parts.links import link, list_url
-from ..models import Firing, Rule
+from ..models import Firing, Rule, SwitchRequest
 from ..sentence import names_in, sentence
 from .rule_page import WriteMixin
-from .states import DRY_RUN, LABELS, OFF, ON, STOPPED, state_badge
+from .states import (
+    DRY_RUN,
+    LABELS,
+    OFF,
+    ON,
+    STOPPED,
+    WAITING_LABEL,
+    WAITS,
+    state_badge,
+    waits_badge,
+)
+from .switch_approving import SwitchApprovalMixin
 from .switching import SwitchMixin
 from .trying import TryMixin
 from .who_may import may_change_rule, may_write_rules
@@ -27,21 +38,25 @@ RECENT = timedelta(days=30)
 
 
 class RuleChangeList(ChangeList):
-    """Reads the names and the firings of all rules on the page in three queries."""
+    """Reads the names and the firings of all rules on the page in four queries."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list: Any = list(self.result_list)
         names = names_in(self.result_list)
         since = timezone.now() - RECENT
-        fired = Firing.objects.filter(rule__in=[row.pk for row in self.result_list])
+        found_keys = [row.pk for row in self.result_list]
+        fired = Firing.objects.filter(rule__in=found_keys)
         counted = (
             fired.order_by()
             .values_list("rule")
             .annotate(last=Max("fired_at"), recent=Count("pk", filter=Q(fired_at__gte=since)))
         )
         found = {pk: (last, recent) for pk, last, recent in counted}
+        open_requests = SwitchRequest.objects.filter(rule__in=found_keys, decision="")
+        waiting = set(open_requests.values_list("rule_id", flat=True))
         for row in self.result_list:
+            row.waits = row.pk in waiting
             row.listed_names = names
             row.last_fired, row.fired_recently = found.get(row.pk, (None, 0))
 
@@ -51,7 +66,7 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return LABELS.items()
+        return [*LABELS.items(), (WAITS, WAITING_LABEL)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         running = queryset.filter(is_active=True, stopped_because="")
@@ -59,12 +74,13 @@ class StateFilter(admin.SimpleListFilter):
             ON: running.filter(dry_run=False),
             DRY_RUN: running.filter(dry_run=True),
             OFF: queryset.filter(is_active=False),
+            WAITS: queryset.filter(switch_requests__decision=""),
             STOPPED: queryset.filter(is_active=True).exclude(stopped_because=""),
         }.get(self.value() or "", queryset)
 
 
 @admin.register(Rule)
-class RuleAdmin(WriteMixin, TryMixin, SwitchMixin):
+class RuleAdmin(WriteMixin, TryMixin, SwitchApprovalMixin, SwitchMixin):
     account_lookup = "template__account"
     list_display = ("name", "said", "state", "last_firing", "recent_firings")
     list_filter = (StateFilter, TemplateAccountFilter)
@@ -94,7 +110,9 @@ class RuleAdmin(WriteMixin, TryMixin, SwitchMixin):
         return sentence(obj, obj.listed_names)
 
     @admin.display(description=_("state"))
-    def state(self, obj: Rule) -> SafeString:
+    def state(self, obj: Any) -> SafeString:
+        if obj.waits:
+            return format_html("{} {}", state_badge(obj), waits_badge())
         if obj.is_active and obj.stopped_because:
             return format_html("{}<br>{}", state_badge(obj), obj.stopped_because)
         return state_badge(obj)

@@ -16,10 +16,12 @@ from django.utils.translation import gettext as _
 
 from ...admin.base import BaseAdmin, Button, page
 from ...admin.parts.frame import admin_page
+from .. import second_person
 from ..models import Rule
 from ..sentence import sentence
 from .checking import answer, page_context, stepped
 from .history import differences
+from .past import past_of
 from .rule_form import WRITTEN, RuleForm, form_data
 from .states import OFF, state_badge, state_of
 from .writing import Writing
@@ -94,7 +96,7 @@ class WriteMixin(BaseAdmin):
 
     def _save(self, request: HttpRequest, form: RuleForm) -> HttpResponse:
         before, rule = form.writing.rule, form.rule()
-        is_new = rule._state.adding
+        is_new, is_off_now = rule._state.adding, False
         with transaction.atomic():
             if is_new:
                 rule.created_by = request.user  # type: ignore[assignment]  # admin_view's own
@@ -103,10 +105,23 @@ class WriteMixin(BaseAdmin):
             else:
                 # Not its state: somebody may have switched it since it was read.
                 rule.stopped_because = ""
+                seen = second_person.fingerprint(before)
                 rule.save(update_fields=[*WRITTEN, "stopped_because", "updated_at"])
                 self.log_change(request, rule, differences(before, rule))
+                is_off_now = second_person.note_change(
+                    rule, request.user, seen, lambda: past_of(rule).messages
+                )
         told = _("“%s” is saved.") % rule
-        if state_of(rule) == OFF:
+        if is_off_now:
+            told = (
+                _(
+                    "“%s” is saved, and off: it can tell many people, and a second person approves "
+                    "the change before it is on again."
+                )
+                % rule
+            )
+            self.log_change(request, rule, _("Off until a second person approves the change."))
+        elif state_of(rule) == OFF:
             told = _("“%s” is saved. It does nothing until it is switched on.") % rule
         self.message_user(request, told, messages.SUCCESS)
         tries = SAVE_AND_TRY in request.POST

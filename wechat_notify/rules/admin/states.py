@@ -17,6 +17,10 @@ LABELS: dict[str, Words] = {
     OFF: _("off"),
     STOPPED: _("stopped"),
 }
+WAITS = "approval"
+WAITING_LABEL = _("waiting for approval")
+"""Beside one of the four, while somebody wants it to be on."""
+
 TONES = {ON: "good", DRY_RUN: "waiting", OFF: "quiet", STOPPED: "bad"}
 
 
@@ -32,6 +36,11 @@ def state_of(rule: Rule) -> str:
 def state_badge(rule: Rule) -> SafeString:
     state = state_of(rule)
     return badge(LABELS[state], TONES[state])
+
+
+def waits_badge() -> SafeString:
+    """That a second person is asked to approve that it is on."""
+    return badge(WAITING_LABEL, "doubt")
 
 
 def problems_of(rule: Rule) -> list[str]:

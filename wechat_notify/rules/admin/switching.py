@@ -10,9 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...admin.base import BaseAdmin, Button, page
+from ...admin.parts.approvers import who_can_approve
 from ...admin.parts.confirmation import Confirmation, ask, is_confirmed
 from ...admin.parts.explanations import why_paused
 from ...wechat.errors import Words
+from .. import second_person
 from ..models import Rule
 from ..sentence import sentence
 from .past import Past, past_of
@@ -59,7 +61,7 @@ class SwitchMixin(BaseAdmin):
         return buttons + [
             Button(switch.label, self.url("switch", obj.pk, name))
             for name, switch in SWITCHES.items()
-            if name != state_of(obj)
+            if name != state_of(obj) and not (name == ON and second_person.open_request(obj))
         ]
 
     @page("<path:object_id>/switch/<slug:name>/", "switch")
@@ -70,30 +72,57 @@ class SwitchMixin(BaseAdmin):
         back = self.url("try", rule.pk)
         problems = [] if name == OFF else problems_of(rule)
         if is_confirmed(request) and not problems:
-            self._switch(request, rule, name)
+            self._answered(request, rule, name)
             return HttpResponseRedirect(back)
         past = past_of(rule) if name != OFF and not problems else None
+        held = name == ON and past is not None and _needs_approval(rule, past)
         switch = SWITCHES[name]
         confirmation = Confirmation(
             title=switch.label,
-            button=switch.label,
+            button=_("Ask for approval") if held else switch.label,
             back=back,
             facts=[_rule_in_words(rule), *_facts(name, past)],
-            warnings=list(_warnings(rule, name, past)),
+            warnings=[
+                *(self._about_approval(request, rule) if held else ()),
+                *_warnings(rule, name, past),
+            ],
             items_title=gettext_lazy("What is wrong with it") if problems else "",
             items=problems,
             obstacle=_("It cannot be switched on like this. Change it first.") if problems else "",
         )
         return ask(self, request, confirmation)
 
+    def _about_approval(self, request: HttpRequest, rule: Rule) -> Iterator[str]:
+        yield _("It can tell many people. A second person approves it before it is on.")
+        yield who_can_approve(self.admin_site, request, rule.template.account)
+
+    def _answered(self, request: HttpRequest, rule: Rule, name: str) -> None:
+        """Switch it, or ask for approval where that takes a second person."""
+        if name != ON or not _needs_approval(rule):
+            self._switch(request, rule, name)
+        elif second_person.ask(rule, request.user):
+            self.log_change(request, rule, _("Asked for approval to switch it on."))
+            told = _("“%s” waits for approval. It is not on before that.") % rule
+            self.message_user(request, told, messages.SUCCESS)
+            told = who_can_approve(self.admin_site, request, rule.template.account)
+            self.message_user(request, told, messages.INFO)
+        else:
+            told = _("Somebody has asked for approval already.")
+            self.message_user(request, told, messages.WARNING)
+
     def _switch(self, request: HttpRequest, rule: Rule, name: str) -> None:
         before, switch = LABELS[state_of(rule)], SWITCHES[name]
+        second_person.withdraw(rule, request.user)
         rule.is_active, rule.dry_run = switch.is_active, switch.dry_run
         rule.stopped_because = ""
         rule.save(update_fields=["is_active", "dry_run", "stopped_because", "updated_at"])
         words = {"before": before, "after": LABELS[name]}
         self.log_change(request, rule, _("State: %(before)s → %(after)s") % words)
         self.message_user(request, str(switch.told) % rule, messages.SUCCESS)
+
+
+def _needs_approval(rule: Rule, past: Past | None = None) -> bool:
+    return second_person.needs_approval(rule, lambda: (past or past_of(rule)).messages)
 
 
 def _rule_in_words(rule: Rule) -> str:
