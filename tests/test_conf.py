@@ -34,6 +34,7 @@ def test_the_defaults(settings: Any) -> None:
     assert (conf.CONCURRENCY, conf.BATCH_SIZE) == (32, 500)
     assert (conf.TIMEOUT, conf.LEASE, conf.MAX_ATTEMPTS) == ((5, 10), 60, 5)
     assert (conf.RATE, conf.RETENTION_DAYS) == (None, 180)
+    assert conf.APPROVAL_ABOVE is None
 
 
 def test_an_accounts_defaults() -> None:
@@ -76,6 +77,8 @@ def test_settings_are_read_when_asked() -> None:
         ("RATE", "3000/m", Rate(3000, 60)),
         ("RATE", "50000/h", Rate(50_000, 3600)),
         ("RATE", None, None),
+        ("APPROVAL_ABOVE", None, None),
+        ("APPROVAL_ABOVE", 1, 1),
         ("INVALID_DATA", "trim", "trim"),
         ("CONCURRENCY", 128, 128),
         ("SITE_URL", "https://school.example/", "https://school.example"),
@@ -105,6 +108,7 @@ def test_good_values(name: str, value: Any, read: Any) -> None:
         ("RETENTION_DAYS", 0),
         ("RETENTION_DAYS", None),
         ("CONCURRENCY", 129),
+        *(("APPROVAL_ABOVE", value) for value in (0, -1, 1.5, "100", True, False)),
         ("BATCH_SIZE", 10_001),
         *(("TIMEOUT", value) for value in (5, None, (5,), (1, 2, 3), "55", (0, 1), (1, True))),
         *(("LEASE", value) for value in (15, 0, None, "60", True)),

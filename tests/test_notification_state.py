@@ -75,6 +75,15 @@ def test_paused(notification: Notification) -> None:
     assert state(notification) is State.PAUSED
 
 
+def test_waiting_for_approval(notification: Notification) -> None:
+    """Whatever else would keep it, a pause too; until it is called off."""
+    Notification.objects.update(held_at=timezone.now())
+    pause(notification)
+    assert state(notification) is State.AWAITS_APPROVAL
+    cancel(notification)
+    assert state(notification) is State.CANCELLED
+
+
 def test_waiting_for_a_template(notification: Notification) -> None:
     """Its template is banned; with a stand-in that can be used, it goes on."""
     MessageTemplate.objects.update(paused_at=timezone.now(), pause_errcode=43116)
@@ -151,6 +160,7 @@ FACTS = st.fixed_dictionaries(
     {
         "cancelled_at": st.sampled_from([None, NOW]),
         "paused_at": st.sampled_from([None, NOW]),
+        "held_at": st.sampled_from([None, NOW]),
         "send_at": st.sampled_from([None, timedelta(hours=-1), timedelta(hours=1)]),
         "template": st.integers(0, 5),
         "rows": st.lists(
@@ -205,7 +215,7 @@ def _templates(now: datetime) -> list[MessageTemplate]:
 
 def _write(case: dict[str, Any], templates: list[MessageTemplate], now: datetime) -> None:
     template = templates[case["template"]]
-    times = {name: case[name] for name in ("cancelled_at", "paused_at")}
+    times = {name: case[name] for name in ("cancelled_at", "paused_at", "held_at")}
     send_at = None if case["send_at"] is None else now + case["send_at"]
     made = Notification.objects.create(template=template, send_at=send_at, **times)
     for status, due in case["rows"]:
