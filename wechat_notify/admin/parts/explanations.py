@@ -121,7 +121,7 @@ def holdups(notification: Notification) -> Iterator[str]:
     for approval in Approval.objects.filter(notification=notification, decision=""):
         when = date_format(timezone.localtime(approval.asked_at), "DATETIME_FORMAT")
         names = {"name": approval.asker, "time": when}
-        text = _("It waits for a second person’s approval. %(name)s asked for it at %(time)s.")
+        text = _("Asked for by %(name)s at %(time)s: it waits for a second person’s approval.")
         yield text % names
     if notification.paused_at is not None:
         yield _("The notification is paused.")
