@@ -7,6 +7,11 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    """Messages to many people that a second person approves.
+
+    It reads and writes no row: nothing from before waits for approval.
+    """
+
     dependencies = [
         ("wechat_notify", "0009_menu"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
