@@ -84,6 +84,7 @@ def test_rows_from_before_titles(executor: MigrationExecutor) -> None:
     late = old.get_model(APP, "Notification")(template=template, data={})
     late.save()  # the model of the version before names no new column
     assert Notification.objects.get(pk=late.pk).title == ""
+    assert not Notification.objects.filter(is_test=True).exists()
     row = SendLog.objects.create(
         notification=now,
         account="default",

@@ -41,6 +41,8 @@ The arguments of ``notify()`` and ``anotify()``:
     None: NORMAL, and BULK for more than 100 recipients.
 ``created_by``
     The user who asked for it, for the log.
+``is_test``
+    Marks it as a test: it is sent like any other, and statistics do not count it.
 
 It returns the ``Notification``; its ``logs`` are the rows, and ``is_new`` is False where ``key``
 found an earlier one. Nobody to write to is no error. It raises ``TemplateNotFound``,
@@ -130,6 +132,7 @@ def notify(
     expires_at: datetime | None = None,
     priority: int | None = None,
     created_by: Any = None,
+    is_test: bool = False,
     _source: str = Notification.Source.CODE,
     _skip_invalid: bool = False,
     _dispatch: bool = True,
@@ -149,6 +152,7 @@ def notify(
         Options(title, url, miniprogram, key, send_at, expires_at, priority),
         source=_source,
         created_by=created_by,
+        is_test=is_test,
         skip_invalid=_skip_invalid,
         rests=found.rests if isinstance(template, str) else None,
     )

@@ -1,6 +1,7 @@
 """Counts of messages: by day, template and status, and by the cause of their failure.
 
-Every function runs a fixed number of queries for any number of messages.
+Every function runs a fixed number of queries for any number of messages. Whoever
+counts over many notifications leaves the tests out: ``SendLog.objects.without_tests()``.
 """
 
 from collections import Counter, defaultdict

@@ -66,6 +66,9 @@ def _pages() -> Iterator[tuple[str, str]]:
         "status and errcode": "status__exact=failed&error=-1",
         "template and status": "notification__template__id__exact=3&status__exact=uncertain",
         "notification": f"notification={largest}",
+        "tests only": "test=yes",
+        "without tests": "test=no",
+        "status, without tests": "status__exact=uncertain&test=no",
         "openid": f"q={message.openid}",
         "msgid": "q=3717000000000000017",
         "user name": "q=user4711",
@@ -85,6 +88,7 @@ def _pages() -> Iterator[tuple[str, str]]:
         "nobody remembers": "q=nothingofthisname",
     }.items():
         yield f"notifications: {label}", f"{notification}?{query}"
+    yield "notifications: tests only", f"{notification}?test=yes"
     for state in State:
         yield f"notifications: state {state.value}", f"{notification}?state={state.value}"
     yield "notification of 100,000", f"{notification}{largest}/change/"

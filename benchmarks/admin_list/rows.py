@@ -41,7 +41,7 @@ _LOGS = """
 _NOTIFICATIONS = """
     INSERT INTO wechat_notify_notification (
         id, template_id, title, search_text, data, url, source, created_at, cancelled_at, paused_at,
-        send_at)
+        send_at, is_test)
     SELECT i, 1 + i %% %(templates)s, '订单 ' || i || ' · 围巾', lower('订单 ' || i || ' · 围巾
 手工羊毛围巾（深灰色）等三件商品
 2026年11月23日 15:01
@@ -57,7 +57,7 @@ SN' || 20261123150100000000 + i || '
                'phrase5', json_build_object('value', '已发货')),
            %(url)s, 'code', now() - %(days)s * interval '1 day' * (1 - i / %(count)s::float),
            CASE WHEN i %% 1000 = 1 THEN now() END, CASE WHEN i %% 1000 = 2 THEN now() END,
-           CASE WHEN i %% 1000 = 3 THEN now() + interval '1 day' END
+           CASE WHEN i %% 1000 = 3 THEN now() + interval '1 day' END, i %% 1000 = 4
     FROM generate_series(1, %(count)s) AS i"""
 
 

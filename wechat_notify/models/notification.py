@@ -97,6 +97,14 @@ class Notification(models.Model):
         db_default=Priority.NORMAL,
         help_text=_("What is more urgent is sent first."),
     )
+    # The default is the database's too: workers of the version before write rows without it.
+    is_test = models.BooleanField(
+        _("test message"),
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text=_("Statistics do not count it."),
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("created by"),

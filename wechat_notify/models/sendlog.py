@@ -34,6 +34,10 @@ class SendLogQuerySet(models.QuerySet["SendLog"]):
         """Rows that will not be sent any more."""
         return self.exclude(status__in=SendLog.OPEN)
 
+    def without_tests(self) -> "SendLogQuerySet":
+        """Without test messages, for statistics."""
+        return self.filter(notification__is_test=False)
+
     def waiting(self) -> "SendLogQuerySet":
         return self.filter(status=SendLog.Status.PENDING)
 

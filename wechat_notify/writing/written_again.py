@@ -58,6 +58,7 @@ def write_again(
         key=key,
         priority=old.priority if old.priority == Priority.URGENT else priority,
         source=Notification.Source.RESEND,
+        is_test=old.is_test,
         created_by=created_by,
     )
     if winner := save_once(new):

@@ -29,7 +29,8 @@ MISSED = (
 class Narrowing:
     """Only people who have bound WeChat since a day, only those whose last message did not arrive.
 
-    The last message with the template that is composed with, or on the account if there is none.
+    The last message with the template that is composed with, or on the account if there is none;
+    tests do not count.
     """
 
     bound_since: date | None = None
@@ -97,5 +98,5 @@ EVERYBODY = Narrowing()
 
 
 def _logs(account: str, template: MessageTemplate | None) -> SendLogQuerySet:
-    logs = SendLog.objects.filter(account=account)
+    logs = SendLog.objects.filter(account=account).without_tests()
     return logs if template is None else logs.filter(notification__template=template)

@@ -28,9 +28,9 @@ def send(request: HttpRequest, draft: Draft, nonce: str) -> Notification:
 
 
 def send_test(request: HttpRequest, draft: Draft, nonce: str) -> Notification:
-    """Send it now, to the user who composes. Otherwise like ``send``."""
+    """Send it now, marked as a test, to the user who composes. Otherwise like ``send``."""
     data = draft.data.with_sample().source
-    return _send(request, draft, request.user, data, key=f"test-{nonce}")
+    return _send(request, draft, request.user, data, key=f"test-{nonce}", is_test=True)
 
 
 def _send(

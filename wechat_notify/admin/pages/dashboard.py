@@ -26,6 +26,7 @@ from ..parts.badges import status_badge
 from ..parts.causes import cause_row
 from ..parts.charts import COLUMN, GAP, HEIGHT, columns, segments, share
 from ..parts.explanations import stand_in_used, why_paused
+from ..parts.filters import WITHOUT_TESTS
 from ..parts.frame import admin_page
 from ..parts.links import list_url, object_link
 from ..parts.remedies import resume_template, try_again_url
@@ -100,7 +101,8 @@ class DashboardMixin(BaseAdmin):
         cache = caches[settings.CACHE]
         kept: Any = cache.get(key)
         if kept is None:
-            logs: Any = self.get_queryset(request)
+            rows: Any = self.get_queryset(request)
+            logs = rows.without_tests()
             recent = logs.filter(notification__created_at__gte=since(DAYS))
             why = [
                 [cause.status.value, cause.errcode, cause.words, cause.count]
@@ -155,7 +157,7 @@ class DashboardMixin(BaseAdmin):
 
 def _recent() -> dict[str, str]:
     """The send log's filter for the messages that are counted here."""
-    return {"notification__created_at__gte": since(DAYS).isoformat()}
+    return {"notification__created_at__gte": since(DAYS).isoformat(), **WITHOUT_TESTS}
 
 
 def _badges(counts: Counts) -> list[tuple[SafeString, int]]:

@@ -19,9 +19,14 @@ from ...models import Notification, SendLog
 from ...notification_state import State, states_of
 from ..base import ReadOnlyMixin
 from ..compose.views import ComposeMixin
-from ..parts.badges import TONES, badge, state_badge
+from ..parts.badges import TONES, badge, state_badge, with_test_mark
 from ..parts.cards import notification_card
-from ..parts.filters import NotificationStateFilter, TemplateAccountFilter, TemplateFilter
+from ..parts.filters import (
+    NotificationStateFilter,
+    TemplateAccountFilter,
+    TemplateFilter,
+    TestFilter,
+)
 from ..parts.links import link, list_url, object_link
 from ..parts.notification_search import search
 from ..parts.origins import OriginsMixin
@@ -132,6 +137,7 @@ class NotificationAdmin(
         "source",
         "priority",
         ("template", TemplateFilter),
+        TestFilter,
         "created_at",
     )
     list_select_related = ("template__stand_in", "created_by", "revision")
@@ -206,7 +212,7 @@ class NotificationAdmin(
 
     @admin.display(description=_("state"))
     def state(self, obj: Any) -> SafeString:
-        shown = state_badge(obj.listed_state)
+        shown = with_test_mark(state_badge(obj.listed_state), obj)
         if obj.listed_state is not State.SCHEDULED:
             return shown
         when = date_format(timezone.localtime(obj.send_at), "SHORT_DATETIME_FORMAT")

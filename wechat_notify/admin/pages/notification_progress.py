@@ -22,7 +22,7 @@ from ...models import Notification, SendLog
 from ...notification_state import State, states_of
 from ...statistics import causes, resendable
 from ..base import Button, page
-from ..parts.badges import state_badge, status_badge
+from ..parts.badges import state_badge, status_badge, with_test_mark
 from ..parts.causes import cause_row
 from ..parts.charts import segments
 from ..parts.explanations import holdups
@@ -126,6 +126,8 @@ class Progress:
 
     def details(self) -> Iterator[str]:
         """What holds it up, when it starts, or how fast it is and how long it will take."""
+        if self.notification.is_test:
+            yield _("It is a test: statistics do not count it.")
         if not self.waiting or self.state is State.CANCELLED:
             return
         yield from self.holdups
@@ -186,7 +188,7 @@ class ProgressMixin(ResendMixin):
         again = resendable(logs).count() if any(cause.can_be_resent for cause in found) else 0
         context = {
             "progress": progress,
-            "state": state_badge(progress.state),
+            "state": with_test_mark(state_badge(progress.state), notification),
             "details": list(progress.details()),
             "ways": self._remedies(request, progress),
             "segments": segments(progress.counts),

@@ -17,6 +17,7 @@ from ..parts.filters import (
     AccountFilter,
     BindingFilter,
     ErrcodeFilter,
+    LogTestFilter,
     NotificationFilter,
     ReasonFilter,
     TemplateFilter,
@@ -53,6 +54,7 @@ class SendLogAdmin(
         AccountFilter,
         ErrcodeFilter,
         ReasonFilter,
+        LogTestFilter,
         "notification__created_at",
     )
     list_select_related = ("user", "notification__template")

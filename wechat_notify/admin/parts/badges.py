@@ -1,9 +1,10 @@
 """Small coloured labels. The colour says nothing that the text does not say."""
 
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
-from ...models import SendLog
+from ...models import Notification, SendLog
 from ...notification_state import State
 from ...wechat.errors import Words
 
@@ -44,6 +45,12 @@ def status_badge(status: str) -> SafeString:
     """The label of one send-log status."""
     known = Status(status)
     return badge(known.label, TONES[known])
+
+
+def with_test_mark(shown: SafeString | str, notification: Notification) -> SafeString:
+    """``shown``, and beside it a label if the notification is a test."""
+    mark = (badge(_("test"), "quiet"),) if notification.is_test else ()
+    return format_html_join(" ", "{}", ((part,) for part in (shown, *mark)))
 
 
 def state_badge(state: State) -> SafeString:

@@ -46,6 +46,42 @@ class TemplateAccountFilter(AccountFilter):
     lookup = "template__account"
 
 
+class TestFilter(admin.SimpleListFilter):
+    """Test messages, or none of them. The list has them unless it is narrowed: whoever has sent a
+    test looks for it there.
+    """
+
+    title = _("test messages")
+    parameter_name = "test"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return [("no", _("Without test messages")), ("yes", _("Test messages only"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value not in ("no", "yes"):
+            return queryset
+        rows: QuerySet[Any] = self.narrowed(queryset, value == "yes")
+        return rows
+
+    def narrowed(self, queryset: Any, is_test: bool) -> Any:
+        return queryset.filter(is_test=is_test)
+
+
+class LogTestFilter(TestFilter):
+    """The same for the send log."""
+
+    def narrowed(self, queryset: Any, is_test: bool) -> Any:
+        if not is_test:
+            return queryset.without_tests()
+        # There are few, and the rows of each are found by the index on the notification.
+        return queryset.filter(notification__in=Notification.objects.filter(is_test=True))
+
+
+WITHOUT_TESTS = {TestFilter.parameter_name: "no"}
+"""For links from counts without tests to the list of what they count."""
+
+
 class ErrcodeFilter(admin.SimpleListFilter):
     """By WeChat's errcode. Offers the codes of the newest failures."""
 

@@ -23,7 +23,7 @@ from django.utils.translation import gettext_lazy as _
 from ...models import SendLog
 from ...names import account_name
 from ...wechat.errors import Words
-from .badges import status_badge
+from .badges import status_badge, with_test_mark
 from .cards import log_card
 from .explanations import explain, in_short
 from .links import link, object_link, object_url
@@ -85,6 +85,14 @@ def _recipient(log: SendLog) -> str:
 
 def _why(site: AdminSite, log: SendLog) -> SafeString:
     return render_to_string("wechat_notify/admin/explanation.html", {"explanation": explain(log)})
+
+
+def _template(site: AdminSite, log: SendLog) -> SafeString:
+    return with_test_mark(str(log.notification.template), log.notification)
+
+
+def _notification(site: AdminSite, log: SendLog) -> SafeString:
+    return with_test_mark(object_link(site, log.notification), log.notification)
 
 
 def _timeline(site: AdminSite, log: SendLog) -> SafeString:
@@ -168,7 +176,7 @@ COLUMNS = (
     Column(
         "template",
         _("template"),
-        html=lambda site, log: str(log.notification.template),
+        html=_template,
         on_list=True,
     ),
     Column(
@@ -180,7 +188,7 @@ COLUMNS = (
     Column(
         "notification_link",
         _("notification"),
-        html=lambda site, log: object_link(site, log.notification),
+        html=_notification,
         section=TOP,
     ),
     Column("when", _("time"), html=_when, on_list=True),

@@ -51,6 +51,9 @@ class Command(BaseCommand):
             help="What is more urgent is sent first (default: normal; bulk for more than 100).",
         )
         parser.add_argument("--key", default="", help="Send only once under this key.")
+        parser.add_argument(
+            "--test", action="store_true", help="Mark it as a test: statistics do not count it."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         recipients = [*self._users(options["user"]), *options["openid"]]
@@ -66,6 +69,7 @@ class Command(BaseCommand):
                 account=options["account"],
                 key=options["key"],
                 priority=self._priority(options),
+                is_test=options["test"],
                 _source=Notification.Source.COMMAND,
             )
         except (WeChatNotifyError, ImproperlyConfigured) as error:
