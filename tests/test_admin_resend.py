@@ -386,9 +386,14 @@ def test_it_is_said_where_not_all_rows_were_looked_at(
 ) -> None:
     """The data of very many rows is checked in part, and what follows for the others is said."""
     monkeypatch.setattr("wechat_notify.admin.pages.resend_plan.MOST_CHECKED", 1)
-    logs = failed(template, *(make_binding(number=number).user for number in (1, 2)))
-    assert "The values of the first 1 messages were looked at." in question(*logs)
+    logs = [failed(template, make_binding(number=number).user)[0] for number in (1, 2)]
+    said = "The first 1 different contents were looked at."
+    assert said in question(*logs)
     assert "were looked at" not in question(logs[0])
+    SendLog.objects.update(notification=logs[0].notification)
+    assert "were looked at" not in question(*logs), "what all share is looked at once"
+    SendLog.objects.update(data={})
+    assert said in question(*logs)
 
 
 @pytest.mark.django_db

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from tests.factories import ORDER, make_bindings, make_template
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.services import notify
-from wechat_notify.statistics import Cause, causes, count_by_day, overview, resendable, since
+from wechat_notify.statistics import Cause, causes, count_by_day, overview, since
 
 pytestmark = pytest.mark.django_db
 
@@ -56,31 +56,20 @@ def make_log(template: MessageTemplate, **values: Any) -> SendLog:
 
 
 @pytest.mark.parametrize("values", TRANSIENT)
-def test_what_passes_by_itself_can_be_resent(
-    template: MessageTemplate, values: dict[str, Any]
-) -> None:
+def test_what_passes_by_itself(template: MessageTemplate, values: dict[str, Any]) -> None:
     """It surely did not arrive, and the same message may well arrive now."""
-    log = make_log(template, **values)
-    assert list(resendable(SendLog.objects.all())) == [log]
+    make_log(template, **values)
     (cause,) = causes(SendLog.objects.all())
-    assert cause.can_be_resent
+    assert cause.passes
 
 
 @pytest.mark.parametrize("values", FOR_GOOD)
-def test_what_would_be_refused_again_or_may_have_arrived_is_left_alone(
+def test_what_would_be_refused_again_or_may_have_arrived(
     template: MessageTemplate, values: dict[str, Any]
 ) -> None:
     """The person, the template or the data must change first, or somebody must be asked."""
     make_log(template, **values)
-    assert not resendable(SendLog.objects.all()).exists()
-    assert not any(cause.can_be_resent for cause in causes(SendLog.objects.all()))
-
-
-def test_what_was_resent_is_not_offered_again(template: MessageTemplate) -> None:
-    """Pressing the button twice must not send a message twice."""
-    log = make_log(template, status="failed", errcode=-1)
-    make_log(template, resend_of=log)
-    assert not resendable(SendLog.objects.all()).exists()
+    assert not any(cause.passes for cause in causes(SendLog.objects.all()))
 
 
 def test_causes_are_grouped_and_the_commonest_is_first(template: MessageTemplate) -> None:
@@ -152,7 +141,7 @@ def test_nothing_was_ever_sent() -> None:
 def test_the_number_of_queries_does_not_depend_on_the_rows(
     template: MessageTemplate, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    """Two for the overview, one for the causes, two for what can be resent."""
+    """Two for the overview, one for the causes."""
     for _ in range(5):
         notify(make_bindings(1, first=Notification.objects.count() + 1), template, ORDER)
         make_log(template, status="failed", errcode=-1)
@@ -160,5 +149,3 @@ def test_the_number_of_queries_does_not_depend_on_the_rows(
         overview(count_by_day(SendLog.objects.all(), 30), 30)
     with django_assert_num_queries(1):
         causes(SendLog.objects.all())
-    with django_assert_num_queries(2):
-        assert resendable(SendLog.objects.all()).count() == 5

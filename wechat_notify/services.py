@@ -358,11 +358,15 @@ def _write_again(
     chosen: QuerySet[SendLog], created_by: Any, token: str, *, needs_approval: bool
 ) -> list[Notification]:
     news = []
+    # Before the transaction, which on MariaDB goes on seeing what its first SELECT saw.
+    ids = set(chosen.values_list("notification_id", flat=True))
+    olds = Notification.objects.filter(pk__in=ids).order_by("pk")
     with transaction.atomic(using=database().alias):
+        # Lock them: ``chosen`` may leave out what is resent already, by somebody else just now.
+        list(olds.select_for_update(no_key=_no_key()).values_list("pk", flat=True))
         priority, _chosen = priority_by_number(chosen)
-        ids = set(chosen.values_list("notification_id", flat=True))
-        olds = Notification.objects.filter(pk__in=ids).select_related("template")
-        for old in olds.order_by("pk"):
+        left = set(chosen.values_list("notification_id", flat=True))
+        for old in olds.filter(pk__in=left).select_related("template"):
             template = find_active(template_again(old), None)
             _ready_to_send(template.account)
             key = resend_key(token, old.pk) if token else None
@@ -372,6 +376,11 @@ def _write_again(
         if needs_approval:
             hold_above(one for one in news if one.is_new)
     return news
+
+
+def _no_key() -> bool:
+    """Whether a lock can let others refer to the row by its key meanwhile."""
+    return bool(database().features.has_select_for_no_key_update)
 
 
 def _mark(notification: Notification, field: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Case, Count, Exists, F, IntegerField, OuterRef, Q, Value, When
+from django.db.models import Case, Count, F, IntegerField, Q, Value, When
 from django.utils import timezone as django_timezone
 
 from .models import MessageTemplate, SendLog, SendLogQuerySet
@@ -44,54 +44,46 @@ class Cause:
     count: int
 
     @property
-    def can_be_resent(self) -> bool:
-        """Whether the messages certainly did not arrive, and may arrive if sent again."""
+    def passes(self) -> bool:
+        """Whether the messages certainly did not arrive, and the cause passes by itself."""
         if self.status is Status.UNDELIVERED:
             return USER_BLOCK not in self.words
-        return self.status is Status.FAILED and is_transient(self.errcode)
+        # A failed row without a code did not reach WeChat: if that were unclear, it would be
+        # uncertain.
+        failed = self.status is Status.FAILED
+        return failed and (self.errcode is None or describe(self.errcode).passes)
+
+    @property
+    def key(self) -> tuple[Status, int | None, str]:
+        """What tells it from other causes."""
+        return self.status, self.errcode, self.words
+
+    @property
+    def condition(self) -> Q:
+        """The condition on rows ``with_causes``."""
+        return Q(status=self.status, code=self.errcode, words=self.words)
+
+
+def with_causes(logs: SendLogQuerySet) -> SendLogQuerySet:
+    """Those of ``logs`` that did not arrive, each with the ``code`` and ``words`` of its cause."""
+    none = Value(None, output_field=IntegerField())
+    rows = logs.filter(status__in=TROUBLE).order_by()
+    return rows.annotate(
+        code=Case(When(errcode=0, then=none), default=F("errcode")),
+        # WeChat's errmsg contains a request id, so it is different each time: group by code.
+        words=Case(
+            When(status=Status.UNDELIVERED, then=F("receipt_status")),
+            When(Q(errcode=None) | Q(errcode=0), then=F("errmsg")),
+            default=Value(""),
+        ),
+    )
 
 
 def causes(logs: SendLogQuerySet, *, most: int = 50) -> list[Cause]:
     """Why messages among ``logs`` did not arrive, the most frequent cause first. One query."""
-    none = Value(None, output_field=IntegerField())
-    rows = (
-        logs.filter(status__in=TROUBLE)
-        .order_by()
-        .annotate(
-            code=Case(When(errcode=0, then=none), default=F("errcode")),
-            # WeChat's errmsg contains a request id, so it is different each time: group by code.
-            words=Case(
-                When(status=Status.UNDELIVERED, then=F("receipt_status")),
-                When(Q(errcode=None) | Q(errcode=0), then=F("errmsg")),
-                default=Value(""),
-            ),
-        )
-        .values_list("status", "code", "words")
-        .annotate(n=Count("pk"))
-        .order_by("-n", "status", "code", "words")
-    )
+    parts = ("status", "code", "words")
+    rows = with_causes(logs).values_list(*parts).annotate(n=Count("pk")).order_by("-n", *parts)
     return [Cause(Status(status), code, words, n) for status, code, words, n in rows[:most]]
-
-
-def resendable(logs: SendLogQuerySet) -> SendLogQuerySet:
-    """Those of ``logs`` that can be resent without a check by a person. Runs a query for errcodes.
-
-    They certainly did not arrive, the cause has probably passed, and they have not been resent.
-    Uncertain ones are left out: they may have arrived.
-    """
-    failed = logs.filter(status=Status.FAILED)
-    codes = failed.order_by().values_list("errcode", flat=True).distinct()
-    passing = [code for code in codes if code is not None and is_transient(code)]
-    wanted = Q(status=Status.FAILED) & (Q(errcode=None) | Q(errcode__in=passing))
-    wanted |= Q(status=Status.UNDELIVERED) & ~Q(receipt_status__contains=USER_BLOCK)
-    resends = SendLog.objects.filter(resend_of=OuterRef("pk"))
-    return logs.filter(wanted).exclude(Exists(resends))
-
-
-def is_transient(errcode: int | None) -> bool:
-    """Whether the cause of a failure passes by itself. None: WeChat was never reached."""
-    # A failed row without a code did not reach WeChat: if that were unclear, it would be uncertain.
-    return errcode is None or describe(errcode).passes
 
 
 Counts = Mapping[str, int]

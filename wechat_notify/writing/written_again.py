@@ -79,6 +79,15 @@ def checked_again(logs: QuerySet[SendLog]) -> Iterator[tuple[SendLog, str]]:
             yield log, checks[old.pk](log)
 
 
+def checked_shared(ids: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """Each of these notifications, with the reason why a row without data of its own cannot be sent
+    again now, or "".
+    """
+    olds = Notification.objects.filter(pk__in=list(ids)).select_related("template", "revision")
+    for old in olds.order_by("pk"):
+        yield old.pk, _why_not(old, template_again(old), None)
+
+
 def _rows(old: Notification, logs: QuerySet[SendLog], template: MessageTemplate) -> Iterator[Row]:
     why_not = _check(old, template)
     for log, target in recipients.targets_again(logs, template.account):

@@ -18,12 +18,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ...mended import Mended
 from ...models import Notification, SendLog
 from ...notification_state import State, states_of
-from ...statistics import causes, resendable
 from ..base import Button, page
 from ..parts.badges import state_badge, status_badge, with_test_mark
-from ..parts.causes import cause_row
+from ..parts.causes import cause_row, chosen_cause, resending_of
 from ..parts.charts import segments
 from ..parts.explanations import holdups
 from ..parts.links import list_url
@@ -88,8 +88,8 @@ class Progress:
     @property
     def again(self) -> int | None:
         """Seconds after which the page should ask again; None: nothing more will happen."""
-        if self.state is State.SCHEDULED and self._starts_at is not None:
-            starts_in = (self._starts_at - timezone.now()).total_seconds()
+        if self.state is State.SCHEDULED and self.starts_at is not None:
+            starts_in = (self.starts_at - timezone.now()).total_seconds()
             return max(SOON, min(LATER, math.ceil(starts_in)))
         if self.waiting:
             return LATER if self.state in HELD else SOON
@@ -103,7 +103,8 @@ class Progress:
         return LATER if since < RECEIPTS_COME else None
 
     @property
-    def _starts_at(self) -> datetime | None:
+    def starts_at(self) -> datetime | None:
+        """The time for which it is planned; None if it has come, or there is none."""
         when = self.notification.send_at
         return when if when is not None and when > timezone.now() else None
 
@@ -131,8 +132,8 @@ class Progress:
         if not self.waiting or self.state is State.CANCELLED:
             return
         yield from self.holdups
-        if self._starts_at is not None:
-            when = date_format(timezone.localtime(self._starts_at), "DATETIME_FORMAT")
+        if self.starts_at is not None:
+            when = date_format(timezone.localtime(self.starts_at), "DATETIME_FORMAT")
             yield _("It starts at %(time)s.") % {"time": when}
         elif self.rate and not self.holdups:
             yield _speed(self.rate)
@@ -183,9 +184,10 @@ class ProgressMixin(ResendMixin):
 
     def _panel(self, request: HttpRequest, progress: Progress) -> SafeString:
         notification = progress.notification
-        logs = SendLog.objects.filter(notification=notification)
-        found = causes(logs)
-        again = resendable(logs).count() if any(cause.can_be_resent for cause in found) else 0
+        mended = Mended(notification)
+        # Before its time, whoever has bound WeChat meanwhile would get it too early.
+        offers = _may_resend(request) and progress.starts_at is None
+        resend_url = self.url("resend", notification.pk) if offers else ""
         context = {
             "progress": progress,
             "state": with_test_mark(state_badge(progress.state), notification),
@@ -198,10 +200,12 @@ class ProgressMixin(ResendMixin):
             ],
             "log_url": self._log_url(notification),
             "causes": [
-                cause_row(self.admin_site, cause, notification=notification.pk) for cause in found
+                cause_row(self.admin_site, cause, notification=notification.pk)
+                | (resending_of(cause, mended, resend_url) if resend_url else {})
+                for cause in mended.causes
             ],
-            "resendable": again,
-            "resend_url": self.url("resend", notification.pk) if _may_resend(request) else "",
+            "resendable": mended.now() if resend_url else 0,
+            "resend_url": resend_url,
             "url": self.url("progress", notification.pk),
             "page_url": self.url("change", notification.pk),
         }
@@ -218,9 +222,11 @@ class ProgressMixin(ResendMixin):
     @page("<path:object_id>/resend/", "resend")
     def _resend_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         notification = self.find(request, object_id, allowed=_may_resend(request))
-        logs = resendable(SendLog.objects.filter(notification=notification))
+        mended = Mended(notification)
+        cause = chosen_cause(request, mended.causes)
         back = self.url("change", notification.pk)
-        return self.resend_confirmed(request, logs, back=back)
+        rows, others = mended.rows(cause), mended.others(cause)
+        return self.resend_confirmed(request, rows, back=back, others=others)
 
 
 def _may_resend(request: HttpRequest) -> bool:

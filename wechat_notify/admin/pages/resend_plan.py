@@ -1,7 +1,6 @@
 """What resending would do: who gets it again, who does not and why, and what prevents it."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from django.db.models import Exists, OuterRef
@@ -15,6 +14,8 @@ from ... import services
 from ...conf import settings
 from ...dry_run import NOT_BOUND, NOT_FOLLOWING, OTHER_ACCOUNT, ResendDryRun
 from ...models import MessageTemplate, SendLog, SendLogQuerySet
+from ...reach import Reach
+from ...wechat.errors import Words
 from ..parts.account_rests import why_at_rest
 from ..parts.approvers import above_limit, needs_approval
 from ..parts.badges import status_badge
@@ -32,15 +33,24 @@ MOST_CHECKED = 5_000
 
 
 class ResendPlan:
-    """What resending these rows would do, for the user who asks. Changes nothing."""
+    """What resending these rows would do, for the user who asks. Changes nothing.
 
-    def __init__(self, logs: SendLogQuerySet, request: HttpRequest) -> None:
+    ``others``: rows that are not among them, with the reason and their number.
+    """
+
+    def __init__(
+        self,
+        logs: SendLogQuerySet,
+        request: HttpRequest,
+        others: Sequence[tuple[Words, int, SendLogQuerySet]] = (),
+    ) -> None:
         self.counts = logs.counts()
         self.waiting = sum(self.counts[status] for status in SendLog.OPEN)
         self.total = sum(self.counts.values()) - self.waiting
         self.final = logs.final().order_by()
         self._dry_run = ResendDryRun(self.final, most=MOST_CHECKED)
         self._whole = may_see_openids(request)
+        self._others = others
 
     def question(self, *, back: str, hidden: list[tuple[str, str]]) -> Confirmation:
         """The confirmation page."""
@@ -76,45 +86,44 @@ class ResendPlan:
         """Those that the messages would leave with: a name may mean another template by now."""
         return services.templates_to_resend_with(self.final)
 
-    @cached_property
+    @property
     def sent(self) -> SendLogQuerySet:
         """The rows that somebody gets again."""
-        refused = [log.pk for log, _reason in self._dry_run.refused]
-        return self._dry_run.reached.exclude(pk__in=refused)
+        return self._dry_run.reached
 
-    @cached_property
+    @property
     def again(self) -> int:
         """How many messages there would be."""
-        return self._dry_run.messages(self.sent, subscribed=True)
+        return self._dry_run.again
 
     @cached_property
     def left_out(self) -> list[LeftOut]:
         """Who would not get it, by reason."""
         dry_run = self._dry_run
-        not_following = dry_run.not_following
-        counted = dry_run.messages(not_following, subscribed=False)
+        unfollowed = self._named(_first(dry_run.on_unfollowed)) if dry_run.not_following else []
         groups = [
-            self._group(NOT_BOUND, dry_run.not_bound),
-            LeftOut(_(NOT_FOLLOWING), counted, self._named(_first(not_following))),
-            self._group(OTHER_ACCOUNT, dry_run.other_account),
-            *self._refused(),
+            *(LeftOut(why, n, self._named(_first(rows))) for why, n, rows in self._others),
+            self._group(NOT_BOUND, Reach.NOT_BOUND),
+            LeftOut(_(NOT_FOLLOWING), dry_run.not_following, unfollowed),
+            self._group(OTHER_ACCOUNT, Reach.OTHER_ACCOUNT),
+            *(
+                LeftOut(_(reason), rows.count(), self._named(_first(rows)))
+                for reason, rows in dry_run.refused
+            ),
         ]
         return [group for group in groups if group.count]
 
-    def _refused(self) -> Iterator[LeftOut]:
-        by_reason: defaultdict[str, list[SendLog]] = defaultdict(list)
-        for log, reason in self._dry_run.refused:
-            by_reason[reason].append(log)
-        for reason, logs in by_reason.items():
-            yield LeftOut(_(reason), len(logs), self._named(logs[:NAMED]))
-
-    def _group(self, reason: str, rows: SendLogQuerySet) -> LeftOut:
-        return LeftOut(_(reason), rows.count(), self._named(_first(rows)))
+    def _group(self, reason: str, reach: Reach) -> LeftOut:
+        count = self._dry_run.counts.get(reach, 0)
+        named = self._named(_first(self._dry_run.among(reach))) if count else []
+        return LeftOut(_(reason), count, named)
 
     def _named(self, logs: Iterable[SendLog]) -> list[SafeString]:
         return [who(log, whole=self._whole) for log in logs]
 
     def _obstacle(self) -> str:
+        if not self.total and self._others:
+            return _("Nobody would get this message.")
         if not self.total:
             return _("There is nothing to resend: these messages are still waiting.")
         aliases = settings.aliases
@@ -130,6 +139,14 @@ class ResendPlan:
         return text % {"names": ", ".join(str(row) for row in unusable)}
 
     def _facts(self) -> Iterator[str]:
+        if self._others:
+            all_ = self.total + self.waiting + sum(count for _why, count, _rows in self._others)
+            text = ngettext(
+                "%d message did not arrive. The cause is mended for those named below.",
+                "%d messages did not arrive. The cause is mended for those named below.",
+                all_,
+            )
+            yield text % all_
         if self.waiting:
             text = ngettext(
                 "%d is left alone because it is still waiting or being sent.",
@@ -158,16 +175,23 @@ class ResendPlan:
                 doubtful,
             )
             yield text % doubtful
+        if late := again[Status.EXPIRED]:
+            text = ngettext(
+                "%d has expired: it was not to be sent later.",
+                "%d have expired: they were not to be sent later.",
+                late,
+            )
+            yield text % late
         resends = SendLog.objects.filter(resend_of=OuterRef("pk"))
         if resent := self.final.filter(Exists(resends)).count():
             text = ngettext("%d was resent before.", "%d were resent before.", resent)
             yield text % resent
 
     def _unchecked(self) -> Iterator[str]:
-        if self.again > MOST_CHECKED:
+        if self._dry_run.is_partial:
             text = _(
-                "The values of the first %d messages were looked at. The others follow when they "
-                "are sent; those that the template refuses now are skipped, with the reason."
+                "The first %d different contents were looked at. The others follow when they are "
+                "sent; those that the template refuses now are skipped, with the reason."
             )
             yield text % MOST_CHECKED
 

@@ -1,5 +1,6 @@
 """Resending from the send log: a page says what will happen, and asks."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.utils.translation import ngettext
 from ... import services
 from ...exceptions import ConfigurationError, TemplateNotFound
 from ...models import Notification, SendLog, SendLogQuerySet
+from ...wechat.errors import Words
 from ..base import BaseAdmin, Button
 from ..parts.actions import chosen_rows
 from ..parts.approvers import who_can_approve
@@ -30,12 +32,20 @@ class ResendMixin(BaseAdmin):
     """Used by the list's action, by one message's button and by a notification's page."""
 
     def resend_confirmed(
-        self, request: HttpRequest, logs: SendLogQuerySet, *, back: str
+        self,
+        request: HttpRequest,
+        logs: SendLogQuerySet,
+        *,
+        back: str,
+        others: Sequence[tuple[Words, int, SendLogQuerySet]] = (),
     ) -> HttpResponse:
-        """Ask first; if the answer is yes, resend these rows and say what happened."""
+        """Ask first; if the answer is yes, resend these rows and say what happened.
+
+        The question names ``others`` as left out: rows with the reason and their number.
+        """
         if not is_confirmed(request):
             hidden = chosen_rows(request, "resend")
-            plan = ResendPlan(logs, request)
+            plan = ResendPlan(logs, request, others)
             question = plan.question(back=back, hidden=hidden)
             return ask(self, request, replace(question, ways=self._ways(request, plan)))
         # Before anything is resent: a filter may choose the rows that the first answer made.

@@ -152,6 +152,6 @@ def _step(cause: Cause) -> str:
     """The next step where it depends on the status and not on the errcode; else ""."""
     if cause.status is Status.UNCERTAIN:
         return str(ASK)
-    if cause.can_be_resent:
+    if cause.passes:
         return str(TRIED)
     return ""
