@@ -228,3 +228,26 @@ def test_a_big_resend_reads_its_rows_by_pages(template: MessageTemplate) -> None
     assert len(read) >= 2
     assert all(f"LIMIT {recipients.CHUNK}" in sql for sql in read)
     assert new.values("resend_of").distinct().count() == new.count() == count
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_what_was_to_be_said_to_those_out_of_reach(template: MessageTemplate, keeps: bool) -> None:
+    """It is kept where the caller says so, and said once they can be reached; bad data is not."""
+    users = [make_user(name) for name in ("early", "late", "silent")]
+    bind(users[0], openid(1))
+
+    def said(user: Any) -> dict[str, Any]:
+        return {} if user.username == "silent" else {**ORDER, "thing2": f"给{user.username}"}
+
+    notification = notify(users, template, said, _keeps_unsent=keeps)
+    assert notification.counts["skipped"] == 2
+    for number, user in enumerate(users[1:], 2):
+        bind(user, openid(number))
+    news = resend(notification.logs.filter(status=Status.SKIPPED)).order_by("pk")
+    late, silent = news.select_related("user")
+    assert (silent.user.username, silent.errmsg) == ("silent", recipients.NO_DATA)
+    if keeps:
+        assert late.status == Status.PENDING
+        assert late.merged_data["thing2"]["value"] == "给late"
+    else:
+        assert late.errmsg == recipients.NO_DATA

@@ -91,7 +91,7 @@ from .writing.once import find_by_key
 from .writing.parking import free_waiting, unpark
 from .writing.prepared import Options, prepare
 from .writing.recipients import Users
-from .writing.written_again import final_rows, resend_key, write_again
+from .writing.written_again import final_rows, resend_key, rows_of_each, write_again
 
 __all__ = [
     "add_template",
@@ -135,6 +135,7 @@ def notify(
     is_test: bool = False,
     _source: str = Notification.Source.CODE,
     _skip_invalid: bool = False,
+    _keeps_unsent: bool = False,
     _dispatch: bool = True,
 ) -> Notification:
     """Send a template message to each of ``users`` once the current transaction commits.
@@ -154,6 +155,7 @@ def notify(
         created_by=created_by,
         is_test=is_test,
         skip_invalid=_skip_invalid,
+        keeps_unsent=_keeps_unsent,
         rests=found.rests if isinstance(template, str) else None,
     )
     if winner := prepared.write_once():
@@ -359,19 +361,20 @@ def _write_again(
 ) -> list[Notification]:
     news = []
     # Before the transaction, which on MariaDB goes on seeing what its first SELECT saw.
-    ids = set(chosen.values_list("notification_id", flat=True))
+    ids = set(chosen.order_by().values_list("notification_id", flat=True).distinct())
     olds = Notification.objects.filter(pk__in=ids).order_by("pk")
     with transaction.atomic(using=database().alias):
         # Lock them: ``chosen`` may leave out what is resent already, by somebody else just now.
         list(olds.select_for_update(no_key=_no_key()).values_list("pk", flat=True))
         priority, _chosen = priority_by_number(chosen)
-        left = set(chosen.values_list("notification_id", flat=True))
-        for old in olds.filter(pk__in=left).select_related("template"):
+        rows = rows_of_each(chosen)
+        for old in olds.filter(pk__in=rows).select_related("template"):
             template = find_active(template_again(old), None)
             _ready_to_send(template.account)
             key = resend_key(token, old.pk) if token else None
-            its = chosen.filter(notification=old)
-            new = write_again(old, its, template, key=key, priority=priority, created_by=created_by)
+            new = write_again(
+                old, rows[old.pk], template, key=key, priority=priority, created_by=created_by
+            )
             news.append(new)
         if needs_approval:
             hold_above(one for one in news if one.is_new)

@@ -48,7 +48,8 @@ def carry_out(
             firing.reason = _why_nobody(everybody.exists(), now)[:REASON_LENGTH]
         notification = None
         if firing.people and not now.dry_run:
-            notification = services.notify(**{**arguments, "users": users})
+            sent = {**arguments, "users": users}
+            notification = services.notify(**sent, _keeps_unsent=True)
             if not notification.is_new:
                 return notification  # by another process at this moment, which has recorded it
             firing.notification = notification

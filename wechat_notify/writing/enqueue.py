@@ -39,6 +39,9 @@ class Rows:
     ``are_known``: there are no more rows than were read, so nothing but the database itself can
     fail while they are written.
 
+    ``keeps_unsent``: the data of people who cannot be reached is kept too, so that it can be resent
+    once they can. Else ``own_data`` is not asked about them.
+
     Raises ``InvalidData`` with the problems of all recipients, here or in ``write()``, unless
     ``skip_invalid``, or ``INVALID_DATA`` is "skip": then their rows are skipped and say why.
     """
@@ -51,11 +54,13 @@ class Rows:
         own_data: OwnData | None = None,
         reason: str = "",
         skip_invalid: bool = False,
+        keeps_unsent: bool = False,
         rests: bool | None = None,
     ) -> None:
         self._notification = notification
         self._reason = reason
         self._skip_invalid = skip_invalid or settings.INVALID_DATA == "skip"
+        self._keeps_unsent = keeps_unsent
         self._rests = rests
         self._problems: list[Problem] = []
         self._set = self._stream = None
@@ -83,7 +88,22 @@ class Rows:
     def _rows(self, found: Iterator[Target], own_data: OwnData | None) -> Iterator[Row]:
         if own_data is None or self._reason:
             return (Row(target, reason=self._reason) for target in found)
-        return _with_own_data(found, own_data, self._skip_invalid, self._problems)
+        return self._with_own_data(found, own_data)
+
+    def _with_own_data(self, found: Iterator[Target], own_data: OwnData) -> Iterator[Row]:
+        """Rows with their data. Unless bad ones are skipped, after the first only problems
+        matter."""
+        for target in found:
+            if target.reason:
+                yield Row(target, _if_good(*own_data(target)) if self._keeps_unsent else None)
+                continue
+            data, wrong = own_data(target)
+            if wrong and self._skip_invalid:
+                yield Row(target, reason=as_reason(wrong))
+            elif wrong:
+                self._problems += wrong
+            elif not self._problems:
+                yield Row(target, data)
 
     def _raise_problems(self) -> None:
         if self._problems:
@@ -101,21 +121,8 @@ def insert(notification: Notification, rows: Iterable[Row], due: datetime | None
         SendLog.objects.bulk_create(chunk)
 
 
-def _with_own_data(
-    found: Iterator[Target], own_data: OwnData, skip_invalid: bool, problems: list[Problem]
-) -> Iterator[Row]:
-    """Rows with their data. Unless bad ones are skipped, after the first only problems matter."""
-    for target in found:
-        if target.reason:
-            yield Row(target)
-            continue
-        data, wrong = own_data(target)
-        if wrong and skip_invalid:
-            yield Row(target, reason=as_reason(wrong))
-        elif wrong:
-            problems += wrong
-        elif not problems:
-            yield Row(target, data)
+def _if_good(data: dict[str, Any], wrong: list[Problem]) -> dict[str, Any] | None:
+    return None if wrong else data
 
 
 def _log(notification: Notification, due: datetime | None, now: datetime, row: Row) -> SendLog:

@@ -71,13 +71,15 @@ def prepare(
     options: Options,
     *,
     skip_invalid: bool,
+    keeps_unsent: bool,
     rests: bool | None,
     **more: Any,
 ) -> Prepared:
     """What ``notify()`` will write. ``more``: further fields of the notification.
 
     Raises ``InvalidData`` with all problems. With ``skip_invalid``, they are the reason to skip
-    everybody, and what cannot be stored is left out. ``rests``: whether the template does, or None.
+    everybody, and what cannot be stored is left out. ``keeps_unsent``: as for ``Rows``. ``rests``:
+    whether the template does, or None.
     """
     url, miniprogram = content.destination(template, options.url, options.miniprogram)
     options = replace(options, url=url, miniprogram=miniprogram)
@@ -103,6 +105,12 @@ def prepare(
     )
     own = partial(content.own_data, template, data) if callable(data) else None
     rows = Rows(
-        notification, users, own_data=own, reason=reason, skip_invalid=skip_invalid, rests=rests
+        notification,
+        users,
+        own_data=own,
+        reason=reason,
+        skip_invalid=skip_invalid,
+        keeps_unsent=keeps_unsent,
+        rests=rests,
     )
     return Prepared(notification, rows)

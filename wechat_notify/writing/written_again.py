@@ -1,5 +1,6 @@
 """Writes rows of the send log again, as new rows of a new notification."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -24,6 +25,23 @@ def final_rows(logs: SendLog | Iterable[SendLog]) -> QuerySet[SendLog]:
     else:
         pks = [log.pk for log in ([logs] if isinstance(logs, SendLog) else logs)]
     return SendLog.objects.final().filter(pk__in=pks)
+
+
+def rows_of_each(chosen: QuerySet[SendLog]) -> dict[int, QuerySet[SendLog]]:
+    """The rows of each notification among ``chosen``, by the notification's key.
+
+    Few rows are named by their keys: what chose them may have to look at the whole table, which
+    must not happen again for each of thousands of notifications.
+    """
+    keys: defaultdict[int, list[int]] = defaultdict(list)
+    for notification, pk in chosen.order_by().values_list("notification_id", "pk"):
+        keys[notification].append(pk)
+    return {
+        notification: SendLog.objects.filter(pk__in=pks)
+        if len(pks) <= recipients.CHUNK
+        else chosen.filter(notification=notification)
+        for notification, pks in keys.items()
+    }
 
 
 def resend_key(token: str, old: int | str = "") -> str:

@@ -45,5 +45,6 @@ def _send(
         miniprogram=draft.miniprogram,
         created_by=request.user,
         _source=Notification.Source.ADMIN,
+        _keeps_unsent=True,
         **options,
     )
