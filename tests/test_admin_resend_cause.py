@@ -56,7 +56,7 @@ def test_each_cause_is_offered_once_somebody_can_get_it(notification: Notificati
     asked = client.get(address)
     said = text(asked)
     assert "1 message will be sent again." in said
-    assert "2 messages did not arrive. The cause is mended for those named below." in said
+    assert "Of 2 messages that did not arrive, 1 can arrive now." in said
     (left,) = asked.context["confirmation"].left_out
     assert (str(left.reason), left.count, len(left.named)) == (NOT_BOUND, 1, 1)
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 NOT_BOUND = "This user has not bound WeChat."
 NOT_FOLLOWING = "This person does not follow the account."
-UNCHANGED = "The template is still as it was."
+UNCHANGED = "Its content must be corrected first: the template is still as it was."
 
 
 def sent_to(users: Any, **ended: Any) -> Notification:

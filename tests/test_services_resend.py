@@ -251,3 +251,16 @@ def test_what_was_to_be_said_to_those_out_of_reach(template: MessageTemplate, ke
         assert late.merged_data["thing2"]["value"] == "给late"
     else:
         assert late.errmsg == recipients.NO_DATA
+
+
+def test_many_notifications_are_not_looked_for_one_by_one(template: MessageTemplate) -> None:
+    """What chose the rows may read the whole log, and it is asked as often for ten as for two."""
+    asked = []
+    for count in (2, 10):
+        for binding in make_bindings(count, first=count * 100):
+            notify(binding, template, ORDER).logs.update(status=Status.FAILED, errmsg="lost")
+        with CaptureQueriesContext(connection) as queries:
+            assert resend(SendLog.objects.filter(errmsg="lost")).count() == count
+        asked.append(sum("'lost'" in query["sql"] for query in queries))
+        SendLog.objects.update(errmsg="")
+    assert asked[0] == asked[1]

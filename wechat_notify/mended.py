@@ -28,7 +28,7 @@ ARGUMENT_INVALID = 47003
 RESENT, UNCHANGED = "resent", "unchanged"
 WHY_NOT: dict[str, Words] = {
     RESENT: _("It was resent already."),
-    UNCHANGED: _("The template is still as it was."),
+    UNCHANGED: _("Its content must be corrected first: the template is still as it was."),
     Reach.NOT_BOUND: _(recipients.NOT_BOUND),
     **dict.fromkeys(NOT_FOLLOWING, _(recipients.NOT_FOLLOWING)),
     Reach.OTHER_ACCOUNT: _(recipients.OTHER_ACCOUNT),

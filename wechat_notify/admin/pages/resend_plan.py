@@ -142,11 +142,11 @@ class ResendPlan:
         if self._others:
             all_ = self.total + self.waiting + sum(count for _why, count, _rows in self._others)
             text = ngettext(
-                "%d message did not arrive. The cause is mended for those named below.",
-                "%d messages did not arrive. The cause is mended for those named below.",
+                "Of %(all)d message that did not arrive, %(now)d can arrive now.",
+                "Of %(all)d messages that did not arrive, %(now)d can arrive now.",
                 all_,
             )
-            yield text % all_
+            yield text % {"all": all_, "now": self.again}
         if self.waiting:
             text = ngettext(
                 "%d is left alone because it is still waiting or being sent.",
