@@ -13,6 +13,7 @@ from wechat_notify.rules.allowed import allowed_for
 from wechat_notify.rules.models import Firing
 from wechat_notify.rules.ready import make_ready
 from wechat_notify.rules.whom import Recipients, known_in, recipients_of
+from wechat_notify.services import bind, resend
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fresh_rules")]
 
@@ -130,6 +131,17 @@ def test_nobody_to_tell() -> None:
     assert nobody.reason == "There is nobody to tell."
     assert (reader.people, reader.reason) == (1, "")
     assert SendLog.objects.get().status == "skipped"
+
+
+def test_what_somebody_out_of_reach_was_to_be_told() -> None:
+    """It is kept, and resent once they have bound WeChat."""
+    texts = {"book": "{{ object.title }}", "thing2": "{{ user.get_full_name }}"}
+    make_rule(event="created", texts=texts)
+    reader = make_user("reader", last_name="王", first_name="芳")
+    make_loan(reader)
+    bind(reader, openid(1))
+    again = resend(SendLog.objects.filter(status="skipped")).get()
+    assert (again.status, again.merged_data["thing2"]["value"]) == ("pending", "王芳")
 
 
 def test_large_numbers_of_people(django_assert_max_num_queries: Any) -> None:
