@@ -12,12 +12,14 @@ from django.db.models.signals import m2m_changed, post_delete, post_save, pre_sa
 from django.test import TransactionTestCase
 
 from tests import factories
+from wechat_notify import duties
+from wechat_notify.alerts import looking
 from wechat_notify.backends import locmem, registry
 from wechat_notify.declarations import declared
 from wechat_notify.receipts.settling import passing
 from wechat_notify.rules import active_rules
 from wechat_notify.sandbox.server import Sandbox
-from wechat_notify.sending import forks_record
+from wechat_notify.sending import forks_record, outcomes
 from wechat_notify.triggers import memory, watching
 from wechat_notify.triggers import trigger as names
 from wechat_notify.writing import content
@@ -66,6 +68,15 @@ def ended_by_signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_alerts() -> None:
+    """Alerts are looked at where a test asks for it.
+
+    The duty would come once a minute, in whatever test delivers at that moment.
+    """
+    duties.forget("alerts")
+
+
 @pytest.fixture(autouse=True)
 def clean_slate() -> Iterator[None]:
     """No token, breaker, outbox or warning of another test."""
@@ -74,6 +85,8 @@ def clean_slate() -> Iterator[None]:
     content.forget_warnings()
     passing.forget()
     forks_record.recorded.forget()
+    looking.forget()
+    outcomes.forget()
     yield
     registry.close_all()
 

@@ -10,6 +10,7 @@ class WeChatNotifyConfig(AppConfig):
 
     def ready(self) -> None:
         from . import approving
+        from .alerts import telling
         from .checks import check_declarations, check_deployment, check_settings
         from .dispatchers.background import serve_requests
         from .project_checks import check_character_set, check_time_zone, check_transactions
@@ -25,4 +26,5 @@ class WeChatNotifyConfig(AppConfig):
         on_signal.connect()
         reminding.connect()
         approving.connect()
+        telling.connect()
         serve_requests()

@@ -10,6 +10,9 @@ other processes from running it again before ``every`` has passed. A cache of ea
 holds no such lease, and a lease ends when a run takes very long. So a duty must bear being run by
 two processes at once.
 
+A process that serves requests and sends nothing, because others should, calls ``run_due()`` for
+the duties that are registered for it alone (``where_served``): such as to notice that nobody sends.
+
 Messages wait while a duty runs. One that has much to do does a little of it and returns True: there
 is more. It is called again, here or in another process, as soon as what is due has been sent.
 """
@@ -43,6 +46,7 @@ class _Duty:
     name: str
     run: Callable[[], object]
     every: float
+    where_served: bool
     is_failing: bool = False
 
 
@@ -52,12 +56,15 @@ _duties: dict[str, _Duty] = {}
 _moments: PerProcess[dict[str, float]] = PerProcess(lambda: dict.fromkeys(_duties, 0.0))
 
 
-def register(name: str, run: Callable[[], object], every: timedelta) -> None:
+def register(
+    name: str, run: Callable[[], object], every: timedelta, *, where_served: bool = False
+) -> None:
     """Have ``run`` called every so often from now on. The same ``name`` replaces the earlier.
 
-    If ``run`` returns True, it is called again without waiting.
+    If ``run`` returns True, it is called again without waiting. ``where_served``: also by processes
+    that serve requests and send nothing.
     """
-    _duties[name] = _Duty(name, run, every.total_seconds())
+    _duties[name] = _Duty(name, run, every.total_seconds(), where_served)
     _moments.get()[name] = 0.0
 
 
@@ -67,13 +74,14 @@ def forget(name: str) -> None:
     _moments.get().pop(name, None)
 
 
-def run_due() -> None:
+def run_due(*, only_where_served: bool = False) -> None:
     """Run each duty whose time has come and that no other process runs. Never raises.
 
-    An error of a duty is logged once, until it has succeeded again.
+    An error of a duty is logged once, until it has succeeded again. ``only_where_served``: those
+    alone that are for processes which send nothing.
     """
     moments = _moments.get()
-    for name, moment in list(moments.items()):
+    for name, moment in _these(moments, only_where_served):
         if moment > time.monotonic() or moments.pop(name, None) is None:
             continue
         duty = _duties[name]
@@ -89,10 +97,17 @@ def run_due() -> None:
             moments.setdefault(name, time.monotonic() + wait)
 
 
-def next_due() -> float:
+def next_due(*, only_where_served: bool = False) -> float:
     """Seconds until the next duty's time comes; 0 if it has come, infinite if there is none."""
-    moments = list(_moments.get().values())
+    moments = [moment for _name, moment in _these(_moments.get(), only_where_served)]
     return max(0.0, min(moments, default=math.inf) - time.monotonic())
+
+
+def _these(moments: dict[str, float], only_where_served: bool) -> list[tuple[str, float]]:
+    known = list(moments.items())
+    if not only_where_served:
+        return known
+    return [(name, moment) for name, moment in known if _duties[name].where_served]
 
 
 def _run_alone(duty: _Duty) -> float:

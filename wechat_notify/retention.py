@@ -1,6 +1,6 @@
 """Deleting what is old: log rows, notifications left without any, receipts, failed triggers.
 
-And what optional apps keep beside them: each adds its rows to ``others``.
+And alerts that are over, and what optional apps keep: such rows are in ``others``.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,6 +12,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from .models import (
+    Alert,
     Notification,
     Receipt,
     SendLog,
@@ -23,7 +24,7 @@ from .models import (
 # Small enough that a delete holds its locks for a moment only, beside workers that send.
 BATCH = 1_000
 
-others: dict[str, Callable[[datetime], QuerySet[Any]]] = {}
+others: dict[str, Callable[[datetime], QuerySet[Any]]] = {"alerts": Alert.older_than}
 """More rows that are deleted with the send log, by what they are called: those that are older than
 the given moment."""
 

@@ -13,6 +13,9 @@
 ``binding_changed``
     Somebody was bound, unbound, followed or unfollowed. Arguments ``binding`` (an OpenIDBinding)
     and ``change``: "bound", "unbound", "subscribed" or "unsubscribed".
+``alert_opened``, ``alert_closed``
+    Somebody should know of something, such as that an account is at rest; or that is over. Argument
+    ``alert``, an Alert. Sent by a thread that sends no message, so receivers may take their time.
 ``callback_received``
     WeChat told the account something that is no delivery receipt. Arguments ``account``, the
     alias, and ``event``, a ``wechat.incoming.Event`` or ``Message``. WeChat repeats a
@@ -30,4 +33,6 @@ message_failed = Signal()
 message_delivered = Signal()
 template_switched = Signal()
 binding_changed = Signal()
+alert_opened = Signal()
+alert_closed = Signal()
 callback_received = Signal()

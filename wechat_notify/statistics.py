@@ -26,6 +26,15 @@ TROUBLE = (
     Status.EXPIRED,
 )
 
+TRIED = (
+    Status.SENT,
+    Status.DELIVERED,
+    Status.UNDELIVERED,
+    Status.FAILED,
+    Status.UNCERTAIN,
+)
+"""Messages that WeChat was asked to take."""
+
 # "failed:user block": the person refuses messages (docs/wechat-api.md, 4). The cause of every
 # other failure in a receipt is WeChat itself.
 USER_BLOCK = "user block"
@@ -165,3 +174,16 @@ def _day_among(midnights: list[datetime]) -> Case:
         *(When(notification__created_at__gte=at, then=Value(day)) for day, at in newest_first),
         output_field=IntegerField(),
     )
+
+
+def share_failed(logs: SendLogQuerySet, days: int) -> float:
+    """Which part of the messages of the last ``days`` days failed, today left out; 0 to 1.
+
+    Of those that were tried: what was skipped, cancelled or has expired does not count. One query.
+    """
+    counts: Counter[str] = Counter()
+    for day, _template, status, n in count_by_day(logs, days + 1):
+        if day < days:
+            counts[status] += n
+    tried = sum(counts[status] for status in TRIED)
+    return counts[Status.FAILED] / tried if tried else 0.0

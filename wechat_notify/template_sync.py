@@ -18,6 +18,7 @@ from .exceptions import InvalidData, Problem, TemplateNotFound, WeChatError
 from .models import MessageTemplate
 from .proposals import propose_names
 from .sending.listing import NO_SUCH_TEMPLATE
+from .sending.outcomes import note_templates
 from .template_replacement import names_in_use
 from .types import RemoteTemplate
 
@@ -98,6 +99,8 @@ def sync_templates(account: str = DEFAULT_ACCOUNT, *, dry_run: bool = False) -> 
             _create(account, listed, names, now, report)
         if not dry_run:
             _write(report)
+    if report.deactivated and not dry_run:
+        note_templates()
     return report
 
 

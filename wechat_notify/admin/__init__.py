@@ -1,7 +1,9 @@
 """The admin's pages, imported by Django's ``admin.autodiscover()``; and what a site's own admin
 declares for them."""
 
+from ..alerts.staff import restrictions
 from .pages import (
+    alert_list,
     menu,
     notification_list,
     openid_bindings,
@@ -9,11 +11,13 @@ from .pages import (
     send_log,
     template_list,
 )
+from .permissions import may_be_told
 from .site_recipients import Segment, WeChatRecipients
 
 __all__ = [
     "Segment",
     "WeChatRecipients",
+    "alert_list",
     "menu",
     "notification_list",
     "openid_bindings",
@@ -21,3 +25,6 @@ __all__ = [
     "send_log",
     "template_list",
 ]
+
+# Who may work with an account is told of its alerts, and nobody else.
+restrictions.append(may_be_told)

@@ -11,9 +11,12 @@ Without it everybody may work with every account. Rows of an account that is not
 exist for that person: they are on no list, and their pages are not found.
 """
 
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.contrib.admin import AdminSite
+from django.contrib.admin.sites import all_sites
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -95,6 +98,11 @@ def may_explain_failures(request: HttpRequest) -> bool:
     return _may(request, "resend_sendlog")
 
 
+def may_see_alerts(request: HttpRequest) -> bool:
+    """See what alerts there are and were."""
+    return _may(request, "view_alert")
+
+
 def may_sync_templates(request: HttpRequest) -> bool:
     """Fetch the list of templates from WeChat."""
     return _may(request, "sync_messagetemplate")
@@ -117,6 +125,18 @@ def may_use_account(site: AdminSite, request: HttpRequest, account: str) -> bool
     """See and do things with the account of this alias."""
     hook = getattr(site, "has_wechat_account_permission", None)
     return True if hook is None else bool(hook(request, account))
+
+
+def may_be_told(user: Any, account: str) -> bool:
+    """Whether a user may know of this account outside of any page, such as by an e-mail.
+
+    Each of the site's admins that says who may work with which account must allow it.
+    """
+    if root := getattr(django_settings, "ROOT_URLCONF", ""):
+        import_module(root)  # a site's own AdminSite may be made there
+    request = HttpRequest()
+    request.user = user
+    return all(may_use_account(site, request, account) for site in list(all_sites))
 
 
 def allowed_accounts(site: AdminSite, request: HttpRequest) -> list[str]:

@@ -18,6 +18,7 @@ from .machine import (
     look_at_settings,
     look_at_threads,
 )
+from .open_alerts import look_at_alerts
 from .outgoing import look_at_callbacks, look_at_messages, look_at_sender
 from .reachability import ask_wechat, look_at_closures, look_at_rest, look_at_tls
 from .registered_templates import look_at_templates
@@ -52,6 +53,7 @@ def examine(alias: str) -> Iterator[Finding]:
     yield from look_at_templates(alias)
     yield from look_at_messages(alias, cache_works=works)
     yield from look_at_triggers(alias)
+    yield from look_at_alerts(alias)
     for look in others:
         yield from look(alias)
     if backend.supports_diagnosis:

@@ -27,9 +27,9 @@ class Finding:
 
 
 def sentences(first: str, second: str) -> str:
-    """Two sentences one after the other: Chinese has no blank between them."""
-    if not second:
-        return first
+    """Two sentences one after the other: Chinese has no blank between them. Either may be empty."""
+    if not (first and second):
+        return first or second
     return _("%(first)s %(second)s") % {"first": first, "second": second}
 
 

@@ -16,6 +16,7 @@ from ..sending.wanted import Key
 from ..wechat.threads import forks_later, in_tests, threads_refused, threads_run
 from .base import BaseDispatcher, get_dispatcher, keys_of
 from .inline import InlineDispatcher
+from .lookout import lookout
 from .sender_thread import sender
 from .signs_of_life import TASK, WORKER, seen_lately
 from .wakeups import notify_workers
@@ -121,6 +122,8 @@ def _on_request(**kwargs: Any) -> None:
         return
     if isinstance(dispatcher, BackgroundDispatcher):
         thread.start(dispatcher)
+    elif dispatcher is not None:
+        lookout.get().start()  # somebody must notice if those who should send do not run
 
 
 def _record() -> None:

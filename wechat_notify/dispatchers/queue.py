@@ -151,14 +151,14 @@ def run(
     ``share_out``: the notifications have become due, so queue their tasks instead of sending.
     Returns the number of messages by their new status.
     """
+    sign = SignOfLife(TASK, settings.aliases if account is None else [account])
+    sign.give()
     duties.run_due()
     dispatcher = get_dispatcher()
     queued = dispatcher if isinstance(dispatcher, QueueDispatcher) else None
     if share_out and queued is not None and account and notifications:
         queued.share_out(account, notifications)
         return {}
-    sign = SignOfLife(TASK, settings.aliases if account is None else [account])
-    sign.give()
     at_once = queued is not None and queued.runs_at_once
     report = deliver_within(
         InlineDispatcher.seconds if at_once else (queued or QueueDispatcher).task_seconds,

@@ -6,6 +6,7 @@ imports another only where a row points to the other's, and ``exact`` for a kind
 own.
 """
 
+from .alert import Alert, AlertMail, AlertQuerySet
 from .approval import REASON_LENGTH, Approval, ApprovalRequest, person_fields
 from .database import (
     DATABASE_TROUBLE,
@@ -39,6 +40,9 @@ __all__ = [
     "REVISED",
     "RID_LENGTH",
     "TITLE_LENGTH",
+    "Alert",
+    "AlertMail",
+    "AlertQuerySet",
     "Approval",
     "ApprovalRequest",
     "ApprovalsPage",

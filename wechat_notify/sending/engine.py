@@ -309,6 +309,7 @@ class _Run:
             for lane in self._lanes:
                 self._decide_held(lane, others_pass=False)
             self._write()
+            self._ledger.end()
         finally:
             for track in self._tracks.values():
                 track.close()

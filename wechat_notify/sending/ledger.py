@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ..models import DATABASE_TROUBLE, SendLog, database
 from ..types import SendResult
-from . import database_clock, outbox
+from . import database_clock, outbox, outcomes
 from .aftermath import Aftermath
 from .outbox import Claimed
 from .policy import REPEAT_WINDOW, Decision
@@ -64,6 +64,7 @@ class Ledger:
         # Before the aftermath, which may raise.
         self._notes.append((_as_result(row, decision, result), decision))
         if result is not None:
+            outcomes.note(row.account, decision)
             self._aftermath.add(row, template_pk, decision, result)
 
     def write(self) -> tuple[set[int], int]:
@@ -85,12 +86,17 @@ class Ledger:
             else:
                 self._report.counts[decision.status.value] += 1
         paused = self._with_retries(self._aftermath.carry_out)
+        outcomes.flush()
         parked = [result.pk for result, decision in notes if decision.parks]
         return paused, self._with_retries(lambda: outbox.free_parked(parked))
 
     def confirm(self) -> None:
         """Ask WeChat what its refusals leave open."""
         self._aftermath.confirm()
+
+    def end(self) -> None:
+        """Called once, after the last results are written."""
+        outcomes.flush(at_end=True)
 
     def _with_retries(self, write: Callable[[], T]) -> T:
         """``write()``, tried again while the database cannot be reached."""

@@ -7,7 +7,6 @@ code wrote before is gone, and it must know.
 """
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,13 +16,10 @@ from django.db.models import Model
 
 from ..models import TriggerFailure, database
 from ..models.trigger_failure import TEXT_LENGTH
-from ..wechat.masking import mask_openid, redact
-from ..wechat.text import CONTROL
+from ..wechat.masking import presentable
 from .trigger import Trigger
 
 logger = logging.getLogger(__name__)
-
-_OPENID = re.compile(r"\bo[\w-]{27}\b")
 
 raisers: list[object] = []
 """While it has an entry, errors are raised in all triggers: ``wechat_outbox()`` adds one."""
@@ -80,8 +76,7 @@ def label(subject: Any) -> str:
 
 def in_words(error: Exception) -> str:
     """The error on one line, with nothing that must not be shown."""
-    text = CONTROL.sub(" ", redact(f"{type(error).__name__}: {error}"))
-    return _OPENID.sub(lambda found: mask_openid(found[0]), text)
+    return presentable(f"{type(error).__name__}: {error}")
 
 
 def _is_in_transaction(alias: str) -> bool:

@@ -3,7 +3,11 @@
 import logging
 import re
 
+from .text import CONTROL
+
 _SHOWN = 3
+# An openid in a text, as every sample has it: an "o" and 27 more characters.
+_OPENID = re.compile(r"\bo[\w-]{27}\b")
 _SECRET = re.compile(r"\b((?:access_token|refresh_token|secret|appsecret)=)[^&\s\"']+")
 
 
@@ -17,6 +21,12 @@ def mask_openid(openid: str) -> str:
 def redact(text: str) -> str:
     """``text`` with the values of access_token= and secret= (as in a URL) taken out."""
     return _SECRET.sub(r"\1…", text)
+
+
+def presentable(text: str) -> str:
+    """Another program's ``text`` on one line, without secrets, and with openids masked."""
+    line = CONTROL.sub(" ", redact(text))
+    return _OPENID.sub(lambda found: mask_openid(found[0]), line)
 
 
 class RedactingFilter(logging.Filter):

@@ -50,10 +50,14 @@ def _approve(site: AdminSite, request: HttpRequest, notification: Notification) 
 def for_template(site: AdminSite, request: HttpRequest, template: MessageTemplate) -> list[Button]:
     """What lets the waiting messages of this template go."""
     resume = list(resume_template(site, request, template)) if why_waits(template) else []
-    account = template.account
+    return [*resume, *for_account(site, request, template.account)]
+
+
+def for_account(site: AdminSite, request: HttpRequest, account: str) -> list[Button]:
+    """What ends the rest of this account, if it rests."""
     rests = account in settings.aliases and why_at_rest(account) is not None
     url = try_again_url(site, request, account) if rests else ""
-    return [*resume, Button(_("Try again now"), url)] if url else resume
+    return [Button(_("Try again now"), url)] if url else []
 
 
 def resume_template(
