@@ -7,7 +7,9 @@ from django.test import override_settings
 
 from tests import factories
 from tests.library.models import Loan
+from wechat_notify.alerts.looking import look
 from wechat_notify.models import (
+    Alert,
     MessageTemplate,
     Notification,
     OpenIDBinding,
@@ -36,7 +38,9 @@ def make(template: MessageTemplate) -> dict[str, str]:
         name="家长们", account="default", criteria={"everyone": True}
     )
     held = hold(bindings, template)
-    Breaker("default").trip(40164, "invalid ip 10.0.0.1")
+    Breaker("default").trip(50007, "account frozen rid: 1-2-3")
+    look()
+    alert = Alert.objects.get()
     pages = {
         "app": "",
         "logs": "sendlog/",
@@ -62,9 +66,11 @@ def make(template: MessageTemplate) -> dict[str, str]:
         "binding": f"openidbinding/{bindings[0].pk}/change/",
         "recipients": "recipientfilter/",
         "saved": f"recipientfilter/{saved.pk}/change/",
+        "alerts": "alert/",
+        "alert": f"alert/{alert.pk}/change/",
     }
     own = {name: f"/admin/wechat_notify/{page}" for name, page in pages.items()}
-    return own | make_rules(template, bindings[1])
+    return {"index": "/admin/"} | own | make_rules(template, bindings[1])
 
 
 def hold(bindings: list[OpenIDBinding], template: MessageTemplate) -> Notification:

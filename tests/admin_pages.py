@@ -18,6 +18,7 @@ SEE = (
     "view_messagetemplate",
     "view_openidbinding",
     "view_recipientfilter",
+    "view_alert",
 )
 RESEND = ("resend_sendlog", "send_notification")
 ACTION = "_selected_action"

@@ -14,6 +14,7 @@ from django.urls import include, path
 from tests.school.models import Leave
 from wechat_notify.admin import Segment, WeChatRecipients
 from wechat_notify.admin.mixins import SendWeChatMessageMixin
+from wechat_notify.admin.pages.alert_list import AlertAdmin
 from wechat_notify.admin.pages.menu import ComposePageAdmin, DashboardPageAdmin
 from wechat_notify.admin.pages.notification_list import NotificationAdmin
 from wechat_notify.admin.pages.openid_bindings import OpenIDBindingAdmin
@@ -21,6 +22,7 @@ from wechat_notify.admin.pages.saved_recipients import RecipientFilterAdmin
 from wechat_notify.admin.pages.send_log import SendLogAdmin
 from wechat_notify.admin.pages.template_list import MessageTemplateAdmin
 from wechat_notify.models import (
+    Alert,
     ComposePage,
     DashboardPage,
     MessageTemplate,
@@ -81,6 +83,7 @@ site.register(MessageTemplate, MessageTemplateAdmin)
 site.register(SendLog, SendLogAdmin)
 site.register(OpenIDBinding, OpenIDBindingAdmin)
 site.register(RecipientFilter, RecipientFilterAdmin)
+site.register(Alert, AlertAdmin)
 site.register(ComposePage, ComposePageAdmin)
 site.register(DashboardPage, DashboardPageAdmin)
 site.register(get_user_model(), UsersAdmin)

@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from tests.admin_pages import ACTION, RESEND, SEE, browser, page, resend_form, text
 from tests.factories import ORDER, make_bindings, make_template
+from wechat_notify.alerts.looking import look
 from wechat_notify.backends.locmem import outbox
 from wechat_notify.models import (
+    Alert,
     MessageTemplate,
     Notification,
     OpenIDBinding,
@@ -35,6 +37,7 @@ class Rows(NamedTuple):
     saved: RecipientFilter
     notification: Notification
     failed: SendLog
+    alert: Alert
 
 
 @pytest.fixture
@@ -51,7 +54,8 @@ def rows(template: MessageTemplate) -> Rows:
     saved = RecipientFilter.objects.create(
         account="default", name="all", criteria={"everyone": True}
     )
-    return Rows(template, first, saved, notification, failed)
+    alert = look().opened[0]
+    return Rows(template, first, saved, notification, failed, alert)
 
 
 def snapshot() -> list[Any]:
@@ -62,6 +66,7 @@ def snapshot() -> list[Any]:
         RecipientFilter,
         Notification,
         SendLog,
+        Alert,
         LogEntry,
     )
     rests = [Breaker(alias).rest() for alias in ("default", "other")]
@@ -106,6 +111,8 @@ PAGES: list[tuple[str, str, Callable[[Rows], str]]] = [
         "view_recipientfilter",
         lambda rows: page("recipientfilter", "change", rows.saved.pk),
     ),
+    ("alerts", "view_alert", lambda rows: page("alert")),
+    ("alert", "view_alert", lambda rows: page("alert", "change", rows.alert.pk)),
 ]
 
 VERBS: list[tuple[str, tuple[str, ...], Callable[[Rows], str]]] = [
@@ -340,7 +347,14 @@ EVERYTHING = (
     "change_openidbinding",
     "view_openid",
 )
-OBJECTS = {"message", "notification", "template", "binding", "saved recipients of one name"}
+OBJECTS = {
+    "message",
+    "notification",
+    "template",
+    "binding",
+    "saved recipients of one name",
+    "alert",
+}
 OBJECT_PAGES = [
     *(case for case in PAGES if case[0] in OBJECTS),
     *(case for case in PAGES if case[0] == "progress"),
@@ -369,7 +383,8 @@ def test_a_row_of_another_account_does_not_exist(
 
 
 @pytest.mark.parametrize(
-    "model", ["sendlog", "notification", "messagetemplate", "openidbinding", "recipientfilter"]
+    "model",
+    ["sendlog", "notification", "messagetemplate", "openidbinding", "recipientfilter", "alert"],
 )
 def test_lists_show_the_allowed_accounts_alone(rows: Rows, only_other: None, model: str) -> None:
     """No row, no filter, no banner and no title of another account."""

@@ -44,6 +44,10 @@ SHOWN_ON = (
     "binding",
     "recipients",
     "saved",
+    "index",
+    "app",
+    "alerts",
+    "alert",
 )
 
 

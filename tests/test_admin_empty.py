@@ -17,6 +17,7 @@ EMPTY = {
     "messagetemplate": "There are no templates yet.",
     "openidbinding": "Nobody has bound WeChat yet.",
     "recipientfilter": "No saved recipients yet.",
+    "alert": "No alerts yet.",
 }
 COMPOSED = ("notification", "sendlog", "recipientfilter")
 

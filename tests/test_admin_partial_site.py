@@ -10,6 +10,7 @@ from django.test import Client
 from tests import admin_everything
 from tests.admin_pages import page, serve_admin, text, told
 from tests.factories import make_user
+from wechat_notify.admin.pages.alert_list import AlertAdmin
 from wechat_notify.admin.pages.notification_list import NotificationAdmin
 from wechat_notify.admin.pages.openid_bindings import OpenIDBindingAdmin
 from wechat_notify.admin.pages.saved_recipients import RecipientFilterAdmin
@@ -20,6 +21,7 @@ from wechat_notify.models import MessageTemplate, Notification, SendLog
 pytestmark = pytest.mark.django_db
 
 ADMINS = {
+    "alert": AlertAdmin,
     "messagetemplate": MessageTemplateAdmin,
     "notification": NotificationAdmin,
     "openidbinding": OpenIDBindingAdmin,

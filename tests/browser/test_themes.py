@@ -97,7 +97,8 @@ def open_browser(complaints: list[str], new_context: Any, site: Site) -> Callabl
 # What a person must see on each page: where it stands, and the buttons at the top by their names.
 ANSWERS = (".wechat-answers .default", ".wechat-answers a.button")
 SEEN: dict[str, tuple[str, ...]] = {
-    "app": (),
+    "index": (),  # that of simpleui has no place for what is ours
+    "app": (".wechat-alerts a",),
     "logs": (".wechat-badge", ".wechat-openid", ".wechat-rest a.button"),
     "log": (".wechat-badge", ".wechat-explanation", ".wechat-timeline", ".wechat-card"),
     "explain": ANSWERS,
@@ -117,6 +118,8 @@ SEEN: dict[str, tuple[str, ...]] = {
     "binding": (".field-send_log a, a[href*='sendlog/?binding']",),
     "recipients": ("td.field-chosen",),
     "saved": ("#id_name", ".wechat-items li"),
+    "alerts": (".wechat-badge",),
+    "alert": (".wechat-badge", ".field-explanation", ".field-told"),
     "rules": (".wechat-badge", "td.field-said"),
     "rule_add": ("#id_name", "#id_model", "#wechat-add-test", ".submit-row .default"),
     "rule": (

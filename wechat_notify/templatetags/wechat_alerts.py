@@ -3,7 +3,8 @@
 from typing import Any
 
 from django import template
-from django.contrib.admin.sites import all_sites
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
 
 from ..admin.parts.open_alerts import open_alerts
 
@@ -16,8 +17,14 @@ def wechat_open_alerts(context: dict[str, Any]) -> dict[str, Any]:
 
     Needs ``request`` in the context, as every page of the admin has it.
     """
-    request = context.get("request")
-    name = getattr(request, "current_app", None)
-    site = next((site for site in list(all_sites) if site.name == name), None)
+    request: HttpRequest | None = context.get("request")
+    site = _site_of(request)
     found = open_alerts(site, request) if site is not None and request is not None else None
     return {"alerts": found, "csp_nonce": context.get("csp_nonce", "")}
+
+
+def _site_of(request: HttpRequest | None) -> AdminSite | None:
+    """The admin that this page belongs to. Not by its name, which several may share."""
+    view = getattr(getattr(request, "resolver_match", None), "func", None)
+    owner = getattr(view, "admin_site", None) or getattr(view, "model_admin", None)
+    return getattr(owner, "admin_site", owner)
