@@ -3,7 +3,8 @@
 Beside DATABASE_URL, CACHE_URL and CELERY_BROKER_URL: SANDBOX_URL, where the fake WeChat listens,
 SANDBOX_APP_ID, TIMEOUT, LEASE, DISPATCHER and DISPATCHER_OPTIONS (JSON). CLOCK_AHEAD: so many
 seconds is this host's clock ahead. HOST: what this host is called. CACHE: the default cache, as
-JSON, instead of CACHE_URL. PSYCOPG2: as on a host that has no psycopg 3.
+JSON, instead of CACHE_URL. PSYCOPG2: as on a host that has no psycopg 3. SMTP_PORT: where the mail
+server listens.
 """
 
 import socket
@@ -58,6 +59,9 @@ WECHAT_NOTIFY.update(
 if ahead := env.float("CLOCK_AHEAD", default=0.0):
     right = timezone.now
     timezone.now = lambda: right() + timedelta(seconds=ahead)
+
+if port := env.int("SMTP_PORT", default=0):
+    EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = "127.0.0.1", port, 600
 
 if host := env.str("HOST", default=""):
     socket.gethostname = lambda: host

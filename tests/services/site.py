@@ -6,7 +6,10 @@ openids and msgids; ``early``: those sent before their time; ``age N``: as if wh
 been taken N seconds earlier; ``doubtful``: those that wait and may have left; ``callbacks``: posts
 some; ``doctor``: what it says; ``tell N``: as many Celery tasks that notify one person each;
 ``fork N``: notifies, and so does a child, N times; ``forget_tasks``. ``book N``: appointments of
-which people are to be reminded now; ``order``: a new one, ``pay KEY MOMENT``: loads it, and saves
+which people are to be reminded now; ``choose NAME``: somebody who is told of alerts; ``ban``:
+WeChat has stopped a template; ``late``: what waits is due since an hour; ``alerts``: the kind of
+each, and whether it is open; ``mails``: how many are sent, wait, and were given up.
+``order``: a new one, ``pay KEY MOMENT``: loads it, and saves
 it as paid at that moment.
 """
 
@@ -24,6 +27,7 @@ import django
 django.setup()
 
 from django.apps import apps  # noqa: E402
+from django.contrib.auth.models import Permission  # noqa: E402
 from django.core.management import CommandError, call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.db.models import F  # noqa: E402
@@ -35,6 +39,8 @@ from tests.school.models import Appointment, Order  # noqa: E402
 from tests.services import celery_app  # noqa: E402 - a site imports its app, as Celery's guide says
 from tests.wechat_posts import event, post, receipt  # noqa: E402
 from wechat_notify.models import (  # noqa: E402
+    Alert,
+    AlertMail,
     MessageTemplate,
     OpenIDBinding,
     Receipt,
@@ -98,6 +104,31 @@ def age(seconds: str) -> Any:
 
 def early() -> Any:
     return SendLog.objects.filter(sent_at__lt=F("notification__send_at")).count()
+
+
+def choose(name: str) -> Any:
+    user = make_user(name, email=f"{name}@school.example")
+    user.user_permissions.add(Permission.objects.get(codename="receive_alerts"))
+    return "ok"
+
+
+def ban() -> Any:
+    make_template("banned", paused_at=timezone.now(), pause_errcode=43116)
+    return "ok"
+
+
+def late() -> Any:
+    return SendLog.objects.waiting().update(due_at=timezone.now() - timedelta(hours=1))
+
+
+def alerts() -> Any:
+    return [[alert.kind, alert.is_open] for alert in Alert.objects.order_by("pk")]
+
+
+def mails() -> Any:
+    rows = AlertMail.objects.values_list("sent_at", "due_at")
+    kinds = ["sent" if sent else "waits" if due else "given up" for sent, due in rows]
+    return {kind: kinds.count(kind) for kind in kinds}
 
 
 def doctor() -> Any:
@@ -170,6 +201,11 @@ COMMANDS = {
     "early": early,
     "age": age,
     "book": book,
+    "choose": choose,
+    "ban": ban,
+    "late": late,
+    "alerts": alerts,
+    "mails": mails,
     "order": order,
     "pay": pay,
     "forget_tasks": forget_tasks,
