@@ -290,7 +290,7 @@ def test_rising_failures_are_told_with_their_commonest_reason(
     (alert,) = look().opened
     assert (alert.kind, alert.failed, alert.errcode) == (Kind.FAILURES, 25, 47003)
     assert "25 of the " in in_words(alert).what
-    assert "(errcode 47003)" in in_words(alert).why
+    assert in_words(alert).explanation.endswith("(errcode 47003)")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -22,13 +22,14 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from ..diagnosis.finding import sentences
 from ..models import Alert, AlertMail
 from ..models.alert import DETAIL_LENGTH
 from ..names import account_name
 from ..wechat.masking import presentable
 from ..writing.content import has_host, whole_url
 from .staff import address_of, chosen, is_told
-from .wording import heading, in_words, moment
+from .wording import heading, in_words, moment, since
 
 logger = logging.getLogger(__name__)
 
@@ -167,7 +168,8 @@ def _message(row: AlertMail) -> mail.EmailMessage:
 def _first_lines(alert: Alert) -> Iterator[str]:
     words = in_words(alert)
     yield words.what
-    for text in (words.why, words.to_do, words.until):
+    yield since(alert)
+    for text in (sentences(words.why, words.code), words.to_do, words.then):
         if text:
             yield ""
             yield text
@@ -181,7 +183,7 @@ def _first_lines(alert: Alert) -> Iterator[str]:
 
 def _last_lines(alert: Alert) -> list[str]:
     times = {"time": moment(alert.closed_at or alert.seen_at)}
-    lines = [_("This is over since %(time)s:") % times, heading(alert)]
+    lines = [_("This is over since %(time)s:") % times, heading(alert), since(alert)]
     link = _link(alert)
     return [*lines, "", _("In the admin: %(link)s") % {"link": link}] if link else lines
 

@@ -1,6 +1,6 @@
 """An alert in plain words: what has happened, why, what to do, and until when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 
@@ -24,13 +24,14 @@ class Words:
     what: str
     why: str = ""
     to_do: str = ""
-    until: str = ""
+    then: str = ""
     quoted: str = ""
+    code: str = ""
 
     @property
     def explanation(self) -> str:
-        """All but the first and the last, as one text."""
-        return reduce(sentences, filter(None, (self.why, self.to_do, self.until)), "")
+        """Why, what to do and what happens by itself, as one text with the errcode at its end."""
+        return reduce(sentences, (self.why, self.to_do, self.then, self.code), "")
 
 
 def in_words(alert: Alert) -> Words:
@@ -43,40 +44,41 @@ def heading(alert: Alert) -> str:
     return in_words(alert).what
 
 
+def since(alert: Alert) -> str:
+    """When it began, for a line of its own."""
+    return _("Since %(time)s") % {"time": moment(alert.began_at)}
+
+
 def moment(when: datetime) -> str:
     """Date and time in the site's time zone: whoever reads it may do so a day later."""
     return date_format(timezone.localtime(when), "DATETIME_FORMAT")
 
 
 def _rest(alert: Alert) -> Words:
-    what = _("Account %(account)s is at rest since %(time)s: its messages wait.")
     pause = alert.info.pause if alert.info is not None else None
-    by_itself = pause is not None and (pause.next_day or pause.seconds is not None)
-    until = ""
+    ends_itself = pause is not None and (pause.next_day or pause.seconds is not None)
+    then = ""
     if alert.until is not None:
         text = (
-            _("It rests until %(time)s.")
-            if by_itself
-            else _("It is tried again by itself, next at %(time)s.")
+            _("At %(time)s sending goes on by itself.")
+            if ends_itself
+            else _("At %(time)s it is tried again by itself.")
         )
-        until = text % {"time": moment(alert.until)}
-    return Words(_about(alert, what), *_cause(alert), until, alert.detail)
+        then = text % {"time": moment(alert.until)}
+    what = _("Account %(account)s is at rest: its messages wait.")
+    return _with_cause(alert, what, then)
 
 
 def _way(alert: Alert) -> Words:
-    what = _(
-        "Account %(account)s: nothing gets through to WeChat from server %(subject)s since "
-        "%(time)s."
-    )
-    goes_on = _("It is tried again by itself, and no message is lost.")
-    if alert.errcode is None:
-        step = _("Look at that server's network and proxy. Sending goes on by itself.")
-        return Words(_about(alert, what), "", step, goes_on, alert.detail)
-    return Words(_about(alert, what), *_cause(alert), goes_on, alert.detail)
+    what = _("Account %(account)s: nothing gets through to WeChat from server %(subject)s.")
+    again = _("It is tried again by itself, and no message is lost.")
+    if alert.errcode is not None:
+        return _with_cause(alert, what, again)
+    step = _("Look at that server's network and proxy.")
+    return Words(_about(alert, what), "", step, again, alert.detail)
 
 
 def _template(alert: Alert) -> Words:
-    template = alert.template
     if alert.errcode is None:
         what = _("Account %(account)s: WeChat no longer has the template %(subject)s.")
         step = _(
@@ -84,22 +86,22 @@ def _template(alert: Alert) -> Words:
             "sync the templates, or give it a stand-in."
         )
         return Words(_about(alert, what), "", step)
-    what = _("Account %(account)s: the template %(subject)s is stopped since %(time)s.")
-    instead = template.sends_with() if template is not None else None
-    if instead is not None and instead != template:
-        waits = _("Its messages leave with its stand-in, %(title)s (%(name)s).") % {
+    instead = alert.template.sends_with() if alert.template is not None else None
+    if instead is not None and instead != alert.template:
+        then = _("Its messages leave with its stand-in, %(title)s (%(name)s).") % {
             "title": instead,
             "name": instead.name,
         }
     else:
-        waits = _("Its messages wait until somebody resumes it in the admin.")
-    return Words(_about(alert, what), *_cause(alert), waits, alert.detail)
+        then = _("Its messages wait until somebody resumes it in the admin.")
+    what = _("Account %(account)s: WeChat has stopped the template %(subject)s.")
+    return _with_cause(alert, what, then)
 
 
 def _no_sender(alert: Alert) -> Words:
-    what = _("Account %(account)s: messages are due since %(time)s, and no sender is running.")
-    waits = _("The messages wait, and none is lost.")
-    return Words(_about(alert, what), "", how_to_start(), waits)
+    what = _("Account %(account)s: messages are overdue, and no sender is running.")
+    then = _("The messages wait, and none is lost.")
+    return Words(_about(alert, what), "", how_to_start(), then)
 
 
 def _failures(alert: Alert) -> Words:
@@ -107,11 +109,11 @@ def _failures(alert: Alert) -> Words:
         "Account %(account)s: %(failed)d of the %(decided)d messages of the last half an hour "
         "have failed."
     )
-    why, step = _cause(alert)
-    if why:
-        why = _("Most of them for this reason: %(cause)s") % {"cause": why}
     look = _("The send log names each message and its reason.")
-    return Words(_about(alert, what), why, step or look, look if step else "", alert.detail)
+    if alert.errcode is None:
+        return Words(_about(alert, what), "", look, "", alert.detail)
+    words = _with_cause(alert, what, look)
+    return replace(words, why=_("Most of them for this reason: %(cause)s") % {"cause": words.why})
 
 
 _WORDS = {
@@ -127,19 +129,18 @@ def _about(alert: Alert, text: str) -> str:
     return text % {
         "account": account_name(alert.account),
         "subject": alert.subject,
-        "time": moment(alert.began_at),
         "failed": alert.failed or 0,
         "decided": alert.decided or 0,
     }
 
 
-def _cause(alert: Alert) -> tuple[str, str]:
-    """The cause with its errcode, and the next step; both empty where there is no errcode."""
+def _with_cause(alert: Alert, what: str, then: str) -> Words:
+    """With what the app knows of the alert's errcode."""
     info = alert.info
     if info is None:
-        return "", ""
-    cause, step = info.cause_in_words(), str(info.next_step)
-    address = refused_ip(alert.detail)
-    if address:
-        cause = _("%(cause)s The address is %(ip)s.") % {"cause": cause, "ip": address}
-    return cause, step
+        return Words(_about(alert, what), "", "", then, alert.detail)
+    why = str(info.cause)
+    if address := refused_ip(alert.detail):
+        why = sentences(why, _("The address is %(ip)s.") % {"ip": address})
+    code = _("(errcode %(errcode)d)") % {"errcode": info.errcode}
+    return Words(_about(alert, what), why, str(info.next_step), then, alert.detail, code)

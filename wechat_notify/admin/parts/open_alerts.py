@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 
-from ...alerts.wording import in_words
+from ...alerts.wording import in_words, since
 from ...models import Alert
 from ..permissions import may_see_alerts, narrowed
 from .links import list_url, object_url
@@ -20,6 +20,7 @@ class OpenAlert:
     """One open alert in the words of this reader, and its page."""
 
     what: str
+    since: str
     explanation: str
     url: str
 
@@ -43,6 +44,6 @@ def open_alerts(site: AdminSite, request: HttpRequest) -> OpenAlerts | None:
         return None
     shown = []
     for alert in found[:MOST]:
-        words = in_words(alert)
-        shown.append(OpenAlert(words.what, words.explanation, object_url(site, alert)))
+        words, url = in_words(alert), object_url(site, alert)
+        shown.append(OpenAlert(words.what, since(alert), words.explanation, url))
     return OpenAlerts(shown, len(found) - len(shown), list_url(site, Alert, state="open"))
