@@ -10,13 +10,13 @@ import django
 from django.conf import settings
 
 settings.DATABASES["default"].setdefault("OPTIONS", {})["timeout"] = 20
-settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 django.setup()
 
 from django.contrib.auth.models import Permission  # noqa: E402
 from django.core import mail  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
+from django.test.utils import setup_test_environment  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from tests.factories import make_user  # noqa: E402
@@ -31,7 +31,7 @@ call_command("migrate", verbosity=0)
 make_user("alice", email="alice@school.example").user_permissions.add(
     Permission.objects.get(codename="receive_alerts")
 )
-mail.outbox = []
+setup_test_environment()  # e-mails stay in the process
 barrier = threading.Barrier(THREADS)
 opened: list[int] = []
 closed: list[int] = []

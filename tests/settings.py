@@ -4,6 +4,7 @@ DATABASE_URL, CACHE_URL and CELERY_BROKER_URL (django-environ's forms) point the
 PostgreSQL, MariaDB, Redis or RabbitMQ.
 """
 
+import django
 import environ
 
 env = environ.Env()
@@ -59,6 +60,9 @@ if CACHES["default"]["BACKEND"].endswith(".RedisCache"):
     process = env.str("PYTEST_XDIST_WORKER", default="alone")
     CACHES["default"].update(BACKEND="tests.caches.OwnRedisCache", KEY_PREFIX=f"tests-{process}")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 
 WECHAT_NOTIFY = {
     "ACCOUNTS": {

@@ -161,6 +161,13 @@ def test_the_page_of_a_stopped_template_leads_to_it() -> None:
     shown = text(client.get(page("alert", "change", alert.pk)))
     assert page("messagetemplate", "change", template.pk) in shown
     assert page("messagetemplate", "resume", template.pk) in shown
+    assert "until somebody resumes it" in shown
+    resume_template(template)
+    look()
+    shown = text(client.get(page("alert", "change", alert.pk)))
+    assert "WeChat has banned this template." in shown
+    assert page("messagetemplate", "resume", template.pk) not in shown
+    assert "until somebody resumes it" not in shown
 
 
 def test_its_page_says_who_was_told() -> None:
@@ -174,8 +181,8 @@ def test_its_page_says_who_was_told() -> None:
     failed = {"sent_at": None, "error": "SMTPDataError: mailbox full"}
     AlertMail.objects.filter(user__username="bob").update(**failed)
     shown = text(browser(*SEE).get(page("alert", "change", Alert.objects.get().pk)))
-    assert "alice, that it began: sent at" in shown
-    assert "bob, that it began: could not be sent. SMTPDataError: mailbox full" in shown
+    assert "alice · that it began · sent at" in shown
+    assert "bob · that it began · could not be sent. SMTPDataError: mailbox full" in shown
     assert "@school.example" not in shown
 
 

@@ -202,7 +202,7 @@ def test_it_says_what_why_what_to_do_and_until_when(configure: Configure) -> Non
     assert message.subject == "Account 阳光实验学校 is at rest: its messages wait."
     assert "Today's quota for this call is used up." in message.body
     assert "Sending goes on by itself tomorrow." in message.body
-    assert "sending goes on by itself." in message.body
+    assert "it is tried again by itself." in message.body
     assert "“reach max api daily quota limit rid: 1-2-3”" in message.body
     address = f"/admin/wechat_notify/alert/{Alert.objects.get().pk}/change/"
     assert f"https://school.example{address}" in message.body

@@ -15,6 +15,7 @@ from django.core.cache import caches
 from tests.waiting import PATIENCE, wait_until
 from wechat_notify import duties
 from wechat_notify.dispatchers import queue
+from wechat_notify.dispatchers.signs_of_life import TASK, seen_lately
 from wechat_notify.dispatchers.worker import Worker
 from wechat_notify.wechat.shared_cache import cache_key
 
@@ -198,6 +199,30 @@ def test_a_child_forked_during_a_run_has_the_duty(count: Count) -> None:
     duties.run_due()
     duties.forget(NAME)
     assert seen == [b"0"]
+
+
+def test_a_process_that_sends_nothing_runs_what_is_for_it(count: Count) -> None:
+    """And leaves the others to those who deliver."""
+    others = Count()
+    duties.register(NAME, count, every=MINUTE, where_served=True)
+    duties.register("others", others, every=MINUTE)
+    duties.run_due(only_where_served=True)
+    assert (count.runs, others.runs) == (1, 0)
+    assert 50 < duties.next_due(only_where_served=True) <= 60
+    assert duties.next_due() == 0
+    duties.run_due()
+    duties.forget("others")
+    assert (count.runs, others.runs) == (1, 1)
+
+
+@pytest.mark.django_db
+def test_a_task_shows_itself_before_its_duties() -> None:
+    """One that looks whether anybody sends must not find that nobody does."""
+    seen: list[bool] = []
+    duties.register(NAME, lambda: seen.append(seen_lately("default", TASK)), every=MINUTE)
+    queue.run()
+    duties.forget(NAME)
+    assert seen == [True]
 
 
 @pytest.mark.django_db

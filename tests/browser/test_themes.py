@@ -97,8 +97,9 @@ def open_browser(complaints: list[str], new_context: Any, site: Site) -> Callabl
 # What a person must see on each page: where it stands, and the buttons at the top by their names.
 ANSWERS = (".wechat-answers .default", ".wechat-answers a.button")
 SEEN: dict[str, tuple[str, ...]] = {
-    "index": (),  # that of simpleui has no place for what is ours
-    "app": (".wechat-alerts a",),
+    # Those of simpleui are frames, without a place for what is ours.
+    "index": (),
+    "app": (),
     "logs": (".wechat-badge", ".wechat-openid", ".wechat-rest a.button"),
     "log": (".wechat-badge", ".wechat-explanation", ".wechat-timeline", ".wechat-card"),
     "explain": ANSWERS,
@@ -206,6 +207,20 @@ def test_every_page_shows_what_it_is_for(site: Site, open_browser: Any) -> None:
         page.set_viewport_size(NARROW)
         page.wait_for_function(FITS)
         page.set_viewport_size(DESKTOP["viewport"])
+
+
+def test_open_alerts_are_found_from_the_first_page(site: Site, open_browser: Any) -> None:
+    """On it, where the theme has a place for them; else by the entry of the menu."""
+    page = open_browser()
+    for name in ("index", "app"):
+        page.goto(site.pages[name])
+        if site.theme == "simpleui":
+            page.get_by_text("Alerts", exact=True).first.wait_for()
+        else:
+            page.locator(".wechat-alerts a").first.click(trial=True)
+            for size in (NARROW, DESKTOP["viewport"]):
+                page.set_viewport_size(size)
+                page.wait_for_function(FITS)
 
 
 # Links in text have the colour that the theme gives all of them.

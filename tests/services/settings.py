@@ -61,7 +61,16 @@ if ahead := env.float("CLOCK_AHEAD", default=0.0):
     timezone.now = lambda: right() + timedelta(seconds=ahead)
 
 if port := env.int("SMTP_PORT", default=0):
-    EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = "127.0.0.1", port, 600
+    if django.VERSION >= (6, 1):
+        options = {"host": "127.0.0.1", "port": port, "timeout": 600}
+        MAILERS = {
+            "default": {
+                "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+                "OPTIONS": options,
+            }
+        }
+    else:
+        EMAIL_HOST, EMAIL_PORT, EMAIL_TIMEOUT = "127.0.0.1", port, 600
 
 if host := env.str("HOST", default=""):
     socket.gethostname = lambda: host

@@ -23,7 +23,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from ..diagnosis.finding import sentences
-from ..models import Alert, AlertMail
+from ..models import Alert, AlertMail, repeats_on_conflict
 from ..models.alert import DETAIL_LENGTH
 from ..names import account_name
 from ..wechat.masking import presentable
@@ -88,6 +88,7 @@ def send_due(connected: AbstractContextManager[Any]) -> int:
             return sent  # the server's trouble, and not this person's: the others wait
 
 
+@repeats_on_conflict
 def _take() -> tuple[AlertMail, mail.EmailMessage] | None:
     """The next e-mail, which is this process's for ten minutes; None: nothing is due."""
     now = timezone.now()
@@ -127,6 +128,7 @@ def _send(message: mail.EmailMessage) -> Exception | None:
     return None
 
 
+@repeats_on_conflict
 def _note(row: AlertMail, error: Exception | None) -> None:
     """Write down what became of it, unless another process has taken it over meanwhile."""
     this = AlertMail.objects.filter(pk=row.pk, attempts=row.attempts)

@@ -35,8 +35,9 @@ class Words:
 
 
 def in_words(alert: Alert) -> Words:
-    """The alert in the active language."""
-    return _WORDS[Kind(alert.kind)](alert)
+    """The alert in the active language. When it is over, there is nothing to do any more."""
+    words = _WORDS[Kind(alert.kind)](alert)
+    return words if alert.is_open else replace(words, to_do="", then="")
 
 
 def heading(alert: Alert) -> str:
@@ -55,16 +56,9 @@ def moment(when: datetime) -> str:
 
 
 def _rest(alert: Alert) -> Words:
-    pause = alert.info.pause if alert.info is not None else None
-    ends_itself = pause is not None and (pause.next_day or pause.seconds is not None)
     then = ""
     if alert.until is not None:
-        text = (
-            _("At %(time)s sending goes on by itself.")
-            if ends_itself
-            else _("At %(time)s it is tried again by itself.")
-        )
-        then = text % {"time": moment(alert.until)}
+        then = _("At %(time)s it is tried again by itself.") % {"time": moment(alert.until)}
     what = _("Account %(account)s is at rest: its messages wait.")
     return _with_cause(alert, what, then)
 
