@@ -639,5 +639,5 @@ def test_a_page_for_bound_people(client, alice):
 def test_a_name_stands_as_it_is_written(first, last, shown):
     """The family name comes first in Chinese, and a user name is better than nothing."""
     user = get_user_model()(username="alice", first_name=first, last_name=last)
-    page = render_to_string("wechat_notify/bind_person.html", {"request": {"user": user}})
+    page = render_to_string("wechat_notify/bind_person.html", {"person": user})
     assert f"<dd>{shown}</dd>" in page

@@ -11,6 +11,13 @@ from .views.binding import (
     UnbindView,
 )
 from .views.callback import CallbackView
+from .views.invited import (
+    InvitedQRImageView,
+    InvitedQRStatusView,
+    InvitedQRView,
+    InvitedReturnView,
+    InvitedView,
+)
 
 app_name = "wechat_notify"
 
@@ -24,4 +31,21 @@ urlpatterns = [
     path("<str:account>/bind/qr/<int:pk>/", BindQRStatusView.as_view(), name="bind_qr_status"),
     path("<str:account>/bind/qr/<int:pk>.png", BindQRImageView.as_view(), name="bind_qr_image"),
     path("<str:account>/unbind/", UnbindView.as_view(), name="unbind"),
+    path("<str:account>/invited/<str:token>/", InvitedView.as_view(), name="invited"),
+    path(
+        "<str:account>/invited/<str:token>/return/",
+        InvitedReturnView.as_view(),
+        name="invited_return",
+    ),
+    path("<str:account>/invited/<str:token>/qr/", InvitedQRView.as_view(), name="invited_qr"),
+    path(
+        "<str:account>/invited/<str:token>/qr/<int:pk>/",
+        InvitedQRStatusView.as_view(),
+        name="invited_qr_status",
+    ),
+    path(
+        "<str:account>/invited/<str:token>/qr/<int:pk>.png",
+        InvitedQRImageView.as_view(),
+        name="invited_qr_image",
+    ),
 ]

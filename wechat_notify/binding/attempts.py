@@ -14,7 +14,7 @@ from typing import Any
 from django.utils import timezone
 
 from ..exceptions import TooManyAttempts
-from ..models import BindingRequest, BindingRequestQuerySet
+from ..models import BindingChange, BindingRequest, BindingRequestQuerySet, OpenIDBinding
 
 State = BindingRequest.State
 
@@ -27,15 +27,17 @@ MOST = 10
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who wants to bind: a signed-in user, in one browser, on one account.
+    """Who wants to bind: a user, in one browser, on one account.
 
     ``browser`` is a secret that only this browser's session knows. Nobody can see or answer a
-    request that was begun by another user or in another session.
+    request that was begun by another user or in another session. ``invited``: the browser showed
+    an invitation of this user, and nobody is signed in.
     """
 
     user: Any
     account: str
     browser: str = field(repr=False)
+    invited: bool = False
 
 
 def digest(secret: str) -> str:
@@ -73,6 +75,25 @@ def of(visitor: Visitor, source: str) -> BindingRequestQuerySet:
         browser=digest(visitor.browser),
         source=source,
     )
+
+
+def has_bound(visitor: Visitor) -> bool:
+    """Whether this browser has bound this user, today or yesterday."""
+    ways = (OpenIDBinding.Source.OAUTH, OpenIDBinding.Source.QR)
+    return any(of(visitor, source).filter(state=State.BOUND).exists() for source in ways)
+
+
+def was_overtaken(request: BindingRequest) -> bool:
+    """Whether the user was bound on the account after this request was begun.
+
+    An invitation is good once: of two browsers that show it at the same time, one binds.
+    """
+    return BindingChange.objects.filter(
+        account=request.account,
+        user=request.user_id,
+        change=BindingChange.Change.BOUND,
+        created_at__gte=request.created_at,
+    ).exists()
 
 
 def take(

@@ -130,6 +130,8 @@ def _exchange(visitor: Visitor, request: BindingRequest, code: str) -> Result:
         return Result.FAILED
     if person.is_snapshot:
         return Result.SNAPSHOT
+    if visitor.invited and attempts.was_overtaken(request):
+        return Result.STALE
     return _bind(visitor, person)
 
 

@@ -8,9 +8,9 @@
 The scene in the code is signed, stands for one request of one user, and binds once.
 """
 
-import io
 import logging
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.core.signing import BadSignature, Signer
@@ -18,6 +18,7 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from ..backends.registry import get_backend
+from ..conf import settings
 from ..exceptions import (
     BindingConflict,
     ConfigurationError,
@@ -26,14 +27,9 @@ from ..exceptions import (
     WeChatError,
 )
 from ..models import BindingRequest, OpenIDBinding, repeats_on_conflict
-from . import attempts
+from . import attempts, drawing
 from .attempts import LIFETIME, Visitor
 from .bind import bind
-
-try:
-    import segno
-except ImportError:
-    segno = None  # type: ignore[assignment]
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +40,13 @@ SOURCE = OpenIDBinding.Source.QR
 NONCE_BYTES = 12
 # Whoever asks again gets the same code, as long as there is this much time left to scan it.
 FRESH = timedelta(minutes=5)
-PIXELS_PER_MODULE = 12
+
+
+def can_show(account: str) -> bool:
+    """Whether codes of this account bind anybody: they can be had and drawn, and a scan is told to
+    the site by callbacks."""
+    has_codes = get_backend(account).supports_qrcodes and drawing.can_draw()
+    return has_codes and bool(settings.account(account).callback_token)
 
 
 def show(visitor: Visitor, *, next_url: str = "") -> BindingRequest:
@@ -54,7 +56,7 @@ def show(visitor: Visitor, *, next_url: str = "") -> BindingRequest:
     where this user has asked for too many, and ``ConfigurationError`` where the backend cannot
     make any or the extra ``qr`` is missing.
     """
-    _require_segno()
+    drawing.require()
     known = on_show(visitor)
     if known is None or known.expires_at <= timezone.now() + FRESH:
         return _new_code(visitor, next_url)
@@ -71,15 +73,8 @@ def on_show(visitor: Visitor) -> BindingRequest | None:
 
 
 def image(request: BindingRequest) -> bytes:
-    """The code as a PNG. Made here, so that no image host learns who is about to bind.
-
-    A PNG and not an SVG: WeChat recognises a code in a picture that is pressed long.
-    """
-    _require_segno()
-    picture = io.BytesIO()
-    code = segno.make_qr(request.qr_url, error="m")
-    code.save(picture, kind="png", scale=PIXELS_PER_MODULE, border=2)
-    return picture.getvalue()
+    """The code as a PNG."""
+    return drawing.png(request.qr_url)
 
 
 @repeats_on_conflict
@@ -90,16 +85,26 @@ def on_scan(account: str, openid: str, scene: str, *, happened_at: datetime) -> 
     is not ours, was used before, has expired, or belongs to a user who may no longer sign in,
     changes nothing. Call it for verified callbacks only.
     """
-    try:
-        nonce = _signer(account).unsign(scene)
-    except BadSignature:
+    nonce, invited = _read(account, scene)
+    if not nonce:
         return  # Another of the site's codes, or a forgery.
     with transaction.atomic(using=router.db_for_write(BindingRequest)):
         request = attempts.take(SOURCE, nonce, account=account)
         if request is None:
             logger.info("A used or expired binding code of account %r was scanned.", account)
             return
+        if invited and attempts.was_overtaken(request):
+            attempts.finish(request, State.FAILED)
+            return
         attempts.finish(request, _bind(request, openid, happened_at))
+
+
+def _read(account: str, scene: str) -> tuple[str, bool]:
+    """The nonce of a scene of ours, and whether an invitation has led to it; "" for another's."""
+    for invited in (False, True):
+        with suppress(BadSignature):
+            return _signer(account, invited=invited).unsign(scene), invited
+    return "", False
 
 
 def _bind(request: BindingRequest, openid: str, happened_at: datetime) -> str:
@@ -125,7 +130,7 @@ def _bind(request: BindingRequest, openid: str, happened_at: datetime) -> str:
 
 def _new_code(visitor: Visitor, next_url: str) -> BindingRequest:
     nonce = secrets.token_urlsafe(NONCE_BYTES)
-    scene = _signer(visitor.account).sign(nonce)
+    scene = _signer(visitor.account, invited=visitor.invited).sign(nonce)
     backend = get_backend(visitor.account)
     # Written first, so that the limit holds for a user who asks many times at once.
     request = attempts.begin(visitor, source=SOURCE, token=nonce, next_url=next_url)
@@ -139,13 +144,7 @@ def _new_code(visitor: Visitor, next_url: str) -> BindingRequest:
     return request
 
 
-def _signer(account: str) -> Signer:
+def _signer(account: str, *, invited: bool) -> Signer:
     # The account is part of the salt: a code of one account says nothing to another.
-    return Signer(salt=f"wechat_notify.qr_binding.{account}", sep=".")
-
-
-def _require_segno() -> None:
-    if segno is None:
-        raise ConfigurationError(
-            'QR codes for binding need segno: pip install "django-wechat-notify[qr]".'
-        )
+    purpose = "qr_invitation" if invited else "qr_binding"
+    return Signer(salt=f"wechat_notify.{purpose}.{account}", sep=".")

@@ -59,14 +59,16 @@ class BindingPage(AccessMixin, View):
     success_url_allowed_hosts: frozenset[str] = frozenset()
     """Hosts besides the site's own that ``next`` may lead to."""
 
+    is_invited = False
+    """Whether the person is not signed in, but invited by a link: ``views.invited``."""
+
     account: str
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.account = kwargs["account"]
-        if not request.user.is_authenticated:
-            if not self.raise_exception and login_is_missing(self.get_login_url()):
-                return self.page("bind_ending", {"result": "signed_out"}, status=403)
-            return self.handle_no_permission()
+        refusal = self.refusal()
+        if refusal is not None:
+            return refusal
         try:
             settings.account(self.account)
         except AccountNotConfigured as error:
@@ -76,12 +78,25 @@ class BindingPage(AccessMixin, View):
         response["Referrer-Policy"] = "same-origin"
         return response
 
+    def refusal(self) -> HttpResponseBase | None:
+        """The answer to whoever may not use the page; None for whoever may."""
+        if self.request.user.is_authenticated:
+            return None
+        if not self.raise_exception and login_is_missing(self.get_login_url()):
+            return self.page("bind_ending", {"result": "signed_out"}, status=403)
+        return self.handle_no_permission()
+
+    @property
+    def person(self) -> Any:
+        """The user of the site who is bound."""
+        return self.request.user
+
     @property
     def visitor(self) -> Visitor:
         session = self.request.session
         if SESSION_KEY not in session:
             session[SESSION_KEY] = get_random_string(SECRET_LENGTH)
-        return Visitor(self.request.user, self.account, session[SESSION_KEY])
+        return Visitor(self.person, self.account, session[SESSION_KEY], self.is_invited)
 
     @property
     def next_url(self) -> str:
@@ -104,7 +119,7 @@ class BindingPage(AccessMixin, View):
     @property
     def bindings(self) -> list[OpenIDBinding]:
         """The user's bindings on the account; those that can be written to come first."""
-        mine = OpenIDBinding.objects.filter(user=self.request.user.pk, account=self.account)
+        mine = OpenIDBinding.objects.filter(user=self.person.pk, account=self.account)
         return list(mine.order_by("-subscribed", "-pk"))
 
     @property
@@ -112,14 +127,21 @@ class BindingPage(AccessMixin, View):
         """Whether messages reach the user on this account."""
         return any(binding.subscribed for binding in self.bindings)
 
-    def link(self, page: str, next_url: str = "") -> str:
-        return page_link(self.request, page, self.account, next_url)
+    def link(self, page: str, next_url: str = "", **more: Any) -> str:
+        """The address of one of these pages; ``more`` are arguments beside the account."""
+        return page_link(self.request, page, self.account, next_url, **more)
 
     def page(
         self, template: str, context: dict[str, Any] | None = None, *, status: int = 200
     ) -> HttpResponse:
-        context = {"account": self.account, "in_wechat": in_wechat(self.request)} | (context or {})
-        return render(self.request, f"wechat_notify/{template}.html", context, status=status)
+        common = {
+            "account": self.account,
+            "in_wechat": in_wechat(self.request),
+            "person": self.person,
+            "is_invited": self.is_invited,
+        }
+        path = f"wechat_notify/{template}.html"
+        return render(self.request, path, common | (context or {}), status=status)
 
     def to_page(self, page: str, next_url: str = "") -> HttpResponseRedirect:
         return HttpResponseRedirect(self.link(page, next_url))
@@ -156,7 +178,9 @@ class BindView(AuthorizingPage):
     scope = oauth.BASE
     """``oauth.USERINFO`` makes WeChat tell the unionid, and perhaps ask the person."""
 
-    def get(self, request: HttpRequest, account: str) -> HttpResponse:
+    template = "bind"
+
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         next_url, token = self.next_url, self.start_token()
         if constant_time_compare(request.GET.get("start", ""), token):
             return self.start(next_url)
@@ -167,9 +191,9 @@ class BindView(AuthorizingPage):
             "authorize_url": f"{request.path}?{query}",
             "qr_url": self.link("bind_qr", next_url),
         }
-        return self.page("bind", context)
+        return self.page(self.template, context)
 
-    def post(self, request: HttpRequest, account: str) -> HttpResponse:
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         return self.start(self.next_url)
 
     def start_token(self) -> str:
@@ -191,7 +215,7 @@ class BindView(AuthorizingPage):
 class BindReturnView(AuthorizingPage):
     """Where WeChat sends the person back to, with a state and, if they agreed, a code."""
 
-    def get(self, request: HttpRequest, account: str) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         ending = by_oauth.complete(
             self.visitor,
             state=request.GET.get("state", ""),
@@ -215,11 +239,14 @@ class BindQRView(BindingPage):
     and leads back to the GET.
     """
 
-    def get(self, request: HttpRequest, account: str) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if self.follows:
             return self.to_page("bind", self.next_url)
+        shown = by_qrcode.on_show(self.visitor)
         context = {
-            "shown": by_qrcode.on_show(self.visitor),
+            "shown": shown,
+            "status_url": self.link("bind_qr_status", pk=shown.pk) if shown else "",
+            "image_url": self.link("bind_qr_image", pk=shown.pk) if shown else "",
             "bindings": self.bindings,
             "next_url": self.next_url,
             "bind_url": self.link("bind", self.next_url),
@@ -227,7 +254,7 @@ class BindQRView(BindingPage):
         }
         return self.page("bind_qr", context)
 
-    def post(self, request: HttpRequest, account: str) -> HttpResponse:
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if self.follows:
             return self.to_page("bind", self.next_url)
         try:
@@ -252,7 +279,7 @@ class ShownCode(BindingPage):
 class BindQRImageView(ShownCode):
     """The code itself, as a PNG."""
 
-    def get(self, request: HttpRequest, account: str, pk: int) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         return HttpResponse(by_qrcode.image(self.shown()), content_type="image/png")
 
 
@@ -262,7 +289,7 @@ class BindQRStatusView(ShownCode):
     ``state`` is "waiting", "bound", "conflict", "failed" or "expired".
     """
 
-    def get(self, request: HttpRequest, account: str, pk: int) -> HttpResponse:
+    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         shown = self.shown()
         is_over = shown.state == State.WAITING and not shown.is_open
         state = "expired" if is_over else str(shown.state)
@@ -280,14 +307,14 @@ class UnbindView(BindingPage):
         page = page_link(self.request, "bind", self.kwargs["account"], self.next_url)
         return redirect_to_login(page, self.get_login_url(), self.get_redirect_field_name())
 
-    def post(self, request: HttpRequest, account: str) -> HttpResponse:
+    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         chosen = request.POST.get("binding", "")
         if not chosen:
-            services.unbind(request.user, account=account)
+            services.unbind(request.user, account=self.account)
             return HttpResponseRedirect(self.next_url or self.link("bind"))
         found = [binding for binding in self.bindings if str(binding.pk) == chosen]
         for binding in found:
-            services.unbind(request.user, binding.openid, account=account)
+            services.unbind(request.user, binding.openid, account=self.account)
         if found and self.next_url:
             return HttpResponseRedirect(self.next_url)
         # The binding page says what is still bound, where what was chosen is not there.

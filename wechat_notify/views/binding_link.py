@@ -1,5 +1,6 @@
 """Addresses of the binding pages: which one is right for a browser, and under which host."""
 
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import global_settings
@@ -20,11 +21,18 @@ def binding_link(request: HttpRequest, account: str, next_url: str = "") -> str:
     return page_link(request, "bind" if in_wechat(request) else "bind_qr", account, next_url)
 
 
-def page_link(request: HttpRequest, page: str, account: str, next_url: str = "") -> str:
-    """The address of one of the app's pages, in the namespace that serves this request."""
+def page_link(
+    request: HttpRequest, page: str, account: str, next_url: str = "", **more: Any
+) -> str:
+    """The address of one of the app's pages, in the namespace that serves this request.
+
+    ``more`` are arguments of the page beside the account.
+    """
     match = request.resolver_match
     path = reverse(
-        f"wechat_notify:{page}", args=[account], current_app=match.namespace if match else None
+        f"wechat_notify:{page}",
+        kwargs={"account": account, **more},
+        current_app=match.namespace if match else None,
     )
     return f"{path}?{urlencode({'next': next_url})}" if next_url else path
 
@@ -41,6 +49,14 @@ def public_url(request: HttpRequest, path: str) -> str:
     if settings.SITE_URL and (is_internal or host == urlsplit(settings.SITE_URL).hostname):
         return f"{settings.SITE_URL}{path}"
     return request.build_absolute_uri(path)
+
+
+def printed_url(request: HttpRequest, path: str) -> str:
+    """The whole address of ``path`` for a poster or a message: under ``SITE_URL`` if there is one.
+
+    The page that makes it may be on a host that is not for everybody, such as the admin's.
+    """
+    return f"{settings.SITE_URL}{path}" if settings.SITE_URL else request.build_absolute_uri(path)
 
 
 def login_is_missing(login_url: str) -> bool:
