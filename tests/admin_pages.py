@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.db.models import Model
 from django.test import Client
-from django.urls import path, reverse
+from django.urls import include, path, reverse
 
 from wechat_notify.models import SendLog
 
@@ -43,11 +43,12 @@ def browser(*codenames: str, name: str = "clerk") -> Client:
 
 
 def serve_admin(settings: Any, model: type[Model], admin_class: Any) -> None:
-    """A site's own admin, under /admin/, with this one model. ``settings`` is the fixture."""
+    """A site's own admin, under /admin/, with this one model, and the app's own addresses.
+    ``settings`` is the fixture."""
     site = AdminSite()
     site.register(model, admin_class)
     urls: Any = ModuleType("own_admin")
-    urls.urlpatterns = [path("admin/", site.urls)]
+    urls.urlpatterns = [path("admin/", site.urls), path("wechat/", include("wechat_notify.urls"))]
     settings.ROOT_URLCONF = urls
 
 

@@ -105,6 +105,7 @@ PAGES: list[tuple[str, str, Callable[[Rows], str]]] = [
         "view_openidbinding",
         lambda rows: page("openidbinding", "change", rows.binding.pk),
     ),
+    ("poster", "view_openidbinding", lambda rows: page("openidbinding", "poster")),
     ("saved recipients", "view_recipientfilter", lambda rows: page("recipientfilter")),
     (
         "saved recipients of one name",

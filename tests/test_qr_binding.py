@@ -104,8 +104,8 @@ def test_without_segno_it_says_what_to_install(visitor, monkeypatch):
     """The module imports; only asking for a code complains."""
     try:
         monkeypatch.setitem(sys.modules, "segno", None)
+        reload(drawing)
         with pytest.raises(ConfigurationError, match=r"django-wechat-notify\[qr\]"):
-            reload(drawing)
             by_qrcode.show(visitor)
     finally:
         monkeypatch.undo()

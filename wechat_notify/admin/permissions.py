@@ -80,6 +80,11 @@ def may_see_users(site: AdminSite, request: HttpRequest) -> bool:
     return request.user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
 
 
+def may_see_who_was_not_reached(site: AdminSite, request: HttpRequest) -> bool:
+    """See the people whom a message did not reach, by name."""
+    return may_see_send_log(request) and may_see_users(site, request)
+
+
 def may_see_saved_recipients(request: HttpRequest) -> bool:
     """See saved recipients, and use them for a message."""
     return _may(request, "view_recipientfilter")
@@ -116,6 +121,12 @@ def may_replace_templates(request: HttpRequest) -> bool:
 def may_recheck_followers(request: HttpRequest) -> bool:
     """Ask WeChat whether people still follow the account."""
     return _may(request, "change_openidbinding")
+
+
+def may_invite(site: AdminSite, request: HttpRequest) -> bool:
+    """Make links by which people bind WeChat without signing in. It takes seeing the users, and
+    what binding them by hand takes: a link can do no more."""
+    return may_see_users(site, request) and _may(request, "add_openidbinding")
 
 
 # -- accounts ----------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import islice
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -28,7 +30,7 @@ from ..parts.approvers import above_limit, needs_approval, who_can_approve
 from ..parts.explanations import why_waits
 from ..parts.left_out import LeftOut
 from ..parts.people import shown_name, who
-from ..parts.remedies import for_template
+from ..parts.remedies import MOST_CHOSEN, for_template, to_invite
 from ..permissions import may_see_openids
 from .audience import Checked, check_each
 from .const_values import warnings
@@ -109,9 +111,15 @@ class Review:
 
     @cached_property
     def left_out(self) -> list[LeftOut]:
+        unbound, not_following = self.audience.unbound, self.audience.not_following
         groups = [
-            LeftOut(_(NOT_BOUND), self.audience.unbound.count(), self._unbound()),
-            LeftOut(_(NOT_FOLLOWING), self.audience.not_following.count(), self._not_following()),
+            LeftOut(_(NOT_BOUND), unbound.count(), self._unbound(), self._invite(unbound, "pk")),
+            LeftOut(
+                _(NOT_FOLLOWING),
+                not_following.count(),
+                self._not_following(),
+                self._invite(not_following, "user"),
+            ),
         ]
         if self.skips_invalid and self.checked is not None:
             reason = _("A value breaks the rule of its field.")
@@ -130,6 +138,12 @@ class Review:
         whole = may_see_openids(self.composing.request)
         rows = self.audience.not_following.select_related("user").order_by("pk")[:NAMED]
         return [who(row, whole=whole) for row in rows]
+
+    def _invite(self, rows: QuerySet[Any], lookup: str) -> list[Button]:
+        """What invites the users of these rows, the first of them where they are many."""
+        users = rows.order_by(lookup).values_list(lookup, flat=True)[:MOST_CHOSEN]
+        composing = self.composing
+        return to_invite(composing.site, composing.request, self.template.account, users)
 
     @cached_property
     def obstacles(self) -> list[str]:

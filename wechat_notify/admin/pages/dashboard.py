@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from ...account_state import quota_today
 from ...conf import settings
 from ...diagnosis.machine import look_at_threads
+from ...dry_run import NOT_BOUND
 from ...models import MessageTemplate, SendLog, TriggerFailure, last_of_each
 from ...names import account_name
 from ...statistics import Cause, Counts, Overview, causes, count_by_day, overview, since
@@ -29,7 +30,7 @@ from ..parts.explanations import stand_in_used, why_paused
 from ..parts.filters import WITHOUT_TESTS
 from ..parts.frame import admin_page
 from ..parts.links import list_url, object_link
-from ..parts.remedies import resume_template, try_again_url
+from ..parts.remedies import resume_template, to_poster, try_again_url
 from ..permissions import allowed_accounts, can_compose_here, narrowed
 
 TITLE = gettext_lazy("Dashboard")
@@ -67,7 +68,7 @@ class DashboardMixin(BaseAdmin):
             month=_badges(found.total),
             chart=_chart(found),
             templates=self._templates(found),
-            causes=[cause_row(self.admin_site, cause, **_recent()) for cause in why],
+            causes=self._causes(request, why),
             rests=list(self._rests(request, allowed)),
             failures=self._failures(request),
             paused=[
@@ -90,6 +91,17 @@ class DashboardMixin(BaseAdmin):
                 yield replace(rest, url=try_again_url(self.admin_site, request, account))
             elif overdue := why_overdue(account):
                 yield overdue
+
+    def _causes(self, request: HttpRequest, why: list[Cause]) -> list[dict[str, Any]]:
+        """The table of causes, with the poster that invites those who have not bound."""
+        invite = to_poster(self.admin_site, request)
+        return [
+            {
+                **cause_row(self.admin_site, cause, **_recent()),
+                "ways": invite if cause.errcode is None and cause.words == NOT_BOUND else [],
+            }
+            for cause in why
+        ]
 
     def _compose_url(self, request: HttpRequest) -> str:
         allowed = can_compose_here(self.admin_site, request)

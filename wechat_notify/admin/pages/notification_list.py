@@ -36,6 +36,7 @@ from ..parts.verbs import Verb, VerbsMixin
 from ..permissions import may_send
 from .approval_pages import ApprovalMixin
 from .csv_export import ExportMixin
+from .not_reached import NotReachedMixin
 from .notification_progress import ProgressMixin
 from .trying_again import RestsMixin
 
@@ -122,6 +123,7 @@ class NotificationAdmin(
     ExportMixin,
     VerbsMixin,
     ProgressMixin,
+    NotReachedMixin,
     OriginsMixin,
     ApprovalMixin,
     CreatorMixin,

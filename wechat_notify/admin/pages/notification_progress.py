@@ -21,13 +21,14 @@ from django.utils.translation import ngettext
 from ...mended import Mended
 from ...models import Notification, SendLog
 from ...notification_state import State, states_of
+from ...statistics import Cause
 from ..base import Button, page
 from ..parts.badges import state_badge, status_badge, with_test_mark
 from ..parts.causes import cause_row, chosen_cause, resending_of
 from ..parts.charts import segments
-from ..parts.explanations import holdups
+from ..parts.explanations import holdups, needs_invitation
 from ..parts.links import list_url
-from ..parts.remedies import for_notification
+from ..parts.remedies import for_notification, to_invite_all, to_who_was_not_reached
 from ..permissions import may_resend, may_see_send_log
 from .resending import ResendMixin
 
@@ -204,12 +205,23 @@ class ProgressMixin(ResendMixin):
                 | (resending_of(cause, mended, resend_url) if resend_url else {})
                 for cause in mended.causes
             ],
+            "names": self._names(request, notification, mended.causes),
             "resendable": mended.now() if resend_url else 0,
             "resend_url": resend_url,
             "url": self.url("progress", notification.pk),
             "page_url": self.url("change", notification.pk),
         }
         return render_to_string("wechat_notify/admin/progress.html", context)
+
+    def _names(
+        self, request: HttpRequest, notification: Notification, found: list[Cause]
+    ) -> list[Button]:
+        """To the people behind the causes, and what invites those who have not bound or do not
+        follow."""
+        ways = to_who_was_not_reached(self.admin_site, request, notification)
+        if any(needs_invitation(cause.errcode, cause.words) for cause in found):
+            ways += to_invite_all(self.admin_site, request, notification)
+        return ways
 
     def _remedies(self, request: HttpRequest, progress: Progress) -> list[Button]:
         if not progress.waiting:

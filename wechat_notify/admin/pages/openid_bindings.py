@@ -25,7 +25,9 @@ from ..parts.links import link, list_url
 from ..parts.paging import CappedPaginator
 from ..parts.people import about, shown_name, shown_openid, who
 from ..parts.person_select import PersonField, PersonSelect, found_people
+from ..parts.remedies import to_poster
 from ..permissions import allowed_accounts, may_see_openids, may_see_users
+from .inviting import InvitingMixin
 from .rechecking import RecheckMixin
 
 
@@ -38,7 +40,7 @@ class BindingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its 
 
 
 @admin.register(OpenIDBinding)
-class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
+class OpenIDBindingAdmin(RecheckMixin, InvitingMixin, AccountChoicesMixin):
     """Bindings are added and deleted here, never edited: an openid does not move from one user to
     another, and only WeChat knows whether its person follows the account.
     """
@@ -51,7 +53,7 @@ class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
     raw_id_fields = ("user",)
     paginator = CappedPaginator
     show_facets = admin.ShowFacets.NEVER
-    actions = ("recheck",)
+    actions = ("recheck", "invite")
     list_filter = (ReachFilter, "source", AccountFilter, "created_at")
     list_select_related = ("user",)
     search_fields = ("openid",)
@@ -66,7 +68,8 @@ class OpenIDBindingAdmin(RecheckMixin, AccountChoicesMixin):
         except NoReverseMatch:
             return []
         text = gettext("The page that binds WeChat: %(account)s")
-        return [Button(text % {"account": account_name(alias)}, url) for alias, url in pages]
+        own = [Button(text % {"account": account_name(alias)}, url) for alias, url in pages]
+        return own + to_poster(self.admin_site, request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -1,8 +1,11 @@
 """What resending would do: who gets it again, who does not and why, and what prevents it."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
+from django.contrib.admin import AdminSite
 from django.db.models import Exists, OuterRef
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -14,8 +17,10 @@ from ... import services
 from ...conf import settings
 from ...dry_run import NOT_BOUND, NOT_FOLLOWING, OTHER_ACCOUNT, ResendDryRun
 from ...models import MessageTemplate, SendLog, SendLogQuerySet
+from ...reach import NOT_FOLLOWING as UNFOLLOWED
 from ...reach import Reach
 from ...wechat.errors import Words
+from ..base import Button
 from ..parts.account_rests import why_at_rest
 from ..parts.approvers import above_limit, needs_approval
 from ..parts.badges import status_badge
@@ -23,6 +28,7 @@ from ..parts.confirmation import Confirmation
 from ..parts.explanations import why_waits
 from ..parts.left_out import LeftOut
 from ..parts.people import who
+from ..parts.remedies import MOST_CHOSEN, to_invite
 from ..permissions import may_see_openids
 
 Status = SendLog.Status
@@ -41,9 +47,12 @@ class ResendPlan:
     def __init__(
         self,
         logs: SendLogQuerySet,
+        site: AdminSite,
         request: HttpRequest,
         others: Sequence[tuple[Words, int, SendLogQuerySet]] = (),
     ) -> None:
+        self._site = site
+        self._request = request
         self.counts = logs.counts()
         self.waiting = sum(self.counts[status] for status in SendLog.OPEN)
         self.total = sum(self.counts.values()) - self.waiting
@@ -103,8 +112,8 @@ class ResendPlan:
         unfollowed = self._named(_first(dry_run.on_unfollowed)) if dry_run.not_following else []
         groups = [
             *(LeftOut(why, n, self._named(_first(rows))) for why, n, rows in self._others),
-            self._group(NOT_BOUND, Reach.NOT_BOUND),
-            LeftOut(_(NOT_FOLLOWING), dry_run.not_following, unfollowed),
+            self._group(NOT_BOUND, Reach.NOT_BOUND, ways=self._invite(Reach.NOT_BOUND)),
+            LeftOut(_(NOT_FOLLOWING), dry_run.not_following, unfollowed, self._invite(*UNFOLLOWED)),
             self._group(OTHER_ACCOUNT, Reach.OTHER_ACCOUNT),
             *(
                 LeftOut(_(reason), rows.count(), self._named(_first(rows)))
@@ -113,10 +122,25 @@ class ResendPlan:
         ]
         return [group for group in groups if group.count]
 
-    def _group(self, reason: str, reach: Reach) -> LeftOut:
+    def _group(self, reason: str, reach: Reach, *, ways: Sequence[Button] = ()) -> LeftOut:
         count = self._dry_run.counts.get(reach, 0)
         named = self._named(_first(self._dry_run.among(reach))) if count else []
-        return LeftOut(_(reason), count, named)
+        return LeftOut(_(reason), count, named, ways)
+
+    def _invite(self, *reaches: Reach) -> list[Button]:
+        """What invites the people of such rows, the first of them where they are many: on each
+        account, mostly only one."""
+        if not any(self._dry_run.counts.get(reach) for reach in reaches):
+            return []
+        known = self._dry_run.among(*reaches).filter(user__isnull=False).order_by("account", "pk")
+        users: defaultdict[str, dict[Any, None]] = defaultdict(dict)
+        for account, user in known.values_list("account", "user")[:MOST_CHOSEN]:
+            users[account][user] = None
+        return [
+            way
+            for account, pks in users.items()
+            for way in to_invite(self._site, self._request, account, pks)
+        ]
 
     def _named(self, logs: Iterable[SendLog]) -> list[SafeString]:
         return [who(log, whole=self._whole) for log in logs]

@@ -45,7 +45,7 @@ class ResendMixin(BaseAdmin):
         """
         if not is_confirmed(request):
             hidden = chosen_rows(request, "resend")
-            plan = ResendPlan(logs, request, others)
+            plan = ResendPlan(logs, self.admin_site, request, others)
             question = plan.question(back=back, hidden=hidden)
             return ask(self, request, replace(question, ways=self._ways(request, plan)))
         # Before anything is resent: a filter may choose the rows that the first answer made.

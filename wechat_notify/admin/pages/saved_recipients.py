@@ -22,6 +22,7 @@ from ..compose.recipients_form import saved_criteria
 from ..parts.account_choices import NameOnAccountForm
 from ..parts.filters import AccountFilter
 from ..parts.people import CreatorMixin, shown_openid
+from ..parts.remedies import to_invite_saved
 from ..permissions import may_see_openids
 
 NAMED = 50
@@ -69,6 +70,7 @@ class RecipientFilterAdmin(CreatorMixin, BaseAdmin):
     def object_buttons(self, request: HttpRequest, obj: RecipientFilter) -> list[Button]:
         return [
             *compose_buttons(self.admin_site, request, f"?filters={obj.pk}"),
+            *to_invite_saved(self.admin_site, request, obj),
             *super().object_buttons(request, obj),
         ]
 

@@ -13,6 +13,7 @@ from ...models import SendLog, SendLogQuerySet
 from ..base import Button, ReadOnlyMixin, page
 from ..compose.button import compose_buttons
 from ..parts.actions import list_action
+from ..parts.explanations import needs_invitation
 from ..parts.filters import (
     AccountFilter,
     BindingFilter,
@@ -24,7 +25,7 @@ from ..parts.filters import (
 )
 from ..parts.paging import CappedPaginator, EndlessChangeList
 from ..parts.people import about
-from ..parts.remedies import for_notification
+from ..parts.remedies import for_notification, to_invite
 from ..parts.send_log_columns import COLUMNS, columns, fieldsets
 from ..permissions import may_resend, may_see_openids
 from .dashboard import DashboardMixin
@@ -105,6 +106,8 @@ class SendLogAdmin(
         own = [Button(_("Resend"), self.url("resend", obj.pk))] if allowed else []
         if obj.status == SendLog.Status.PENDING:
             own = for_notification(self.admin_site, request, obj.notification)
+        if obj.user_id is not None and needs_invitation(obj.errcode, obj.errmsg):
+            own += to_invite(self.admin_site, request, obj.account, [obj.user_id])
         return own + super().object_buttons(request, obj)
 
     # -- resending ----------------------------------------------------------------------------

@@ -18,7 +18,8 @@ from .links import list_url
 
 
 def cause_row(site: AdminSite, cause: Cause, **filters: Any) -> dict[str, Any]:
-    """A row for ``causes.html``. Its link opens the send log, also narrowed by ``filters``."""
+    """A row for ``causes.html``. Its link opens the send log, also narrowed by ``filters``. A page
+    may add ``ways``, buttons to what can be done about it."""
     why, next_step = cause_in_words(cause)
     filters["status__exact"] = str(cause.status)
     filters["error"] = "no" if cause.errcode is None else cause.errcode

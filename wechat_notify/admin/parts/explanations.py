@@ -9,10 +9,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...conf import settings
+from ...dry_run import NOT_BOUND, NOT_FOLLOWING
 from ...models import Approval, MessageTemplate, Notification, SendLog
 from ...senders import how_to_start, overdue_since
 from ...statistics import USER_BLOCK, Cause
-from ...wechat.errors import describe
+from ...wechat.errors import Treatment, describe
 from .account_rests import why_at_rest
 
 Status = SendLog.Status
@@ -30,6 +31,11 @@ UNDER_REVIEW = gettext_lazy(
     "WeChat took the message and is reviewing it: it gave no message number. The receipt will say "
     "what became of it."
 )
+INVITE = {
+    NOT_BOUND: gettext_lazy("Invite them to bind WeChat."),
+    NOT_FOLLOWING: gettext_lazy("Invite them to follow the account."),
+}
+"""What to do about people who are skipped for one of these reasons."""
 TRIED = SendLog.LAST_STEPS[Status.FAILED]
 ASK = SendLog.LAST_STEPS[Status.UNCERTAIN]
 
@@ -56,6 +62,16 @@ def in_short(log: SendLog) -> str:
     if log.status == Status.UNDELIVERED:
         return _undelivered(log.receipt_status)
     return log.explanation
+
+
+def needs_invitation(errcode: int | None, words: str) -> bool:
+    """Whether a message did not arrive because its person has not bound WeChat or does not follow.
+
+    ``words`` is the app's own reason; WeChat's ``errcode`` goes before it.
+    """
+    if errcode:
+        return describe(errcode).treatment is Treatment.PERSON
+    return words in INVITE
 
 
 def why_paused(template: MessageTemplate) -> str:
@@ -94,6 +110,8 @@ def _meaning(log: SendLog) -> Iterator[str]:
         yield str(MEANINGS[Status(log.status)])
     if log.status == Status.UNCERTAIN and str(ASK) not in why:
         yield str(ASK)
+    if log.status == Status.SKIPPED and log.errmsg in INVITE:
+        yield str(INVITE[log.errmsg])
 
 
 def _undelivered(receipt: str) -> str:
@@ -154,4 +172,4 @@ def _step(cause: Cause) -> str:
         return str(ASK)
     if cause.passes:
         return str(TRIED)
-    return ""
+    return str(INVITE.get(cause.words, ""))

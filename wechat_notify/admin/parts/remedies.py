@@ -1,25 +1,43 @@
-"""Buttons beside the sentences that say why messages wait: each leads to the page that lets them
-go on. Who may not do that, or not see the page, gets no button.
+"""Buttons beside the sentences that say why messages wait or did not arrive: each leads to the page
+where something can be done about it. Who may not do that, or not see the page, gets no button.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.db.models import Model
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 
 from ...approving import why_not
 from ...conf import settings
-from ...models import Approval, MessageTemplate, Notification, SendLog
+from ...models import (
+    Approval,
+    MessageTemplate,
+    Notification,
+    OpenIDBinding,
+    RecipientFilter,
+    SendLog,
+)
 from ..base import Button
-from ..permissions import may_approve, may_send
+from ..permissions import (
+    allowed_accounts,
+    may_approve,
+    may_invite,
+    may_see_who_was_not_reached,
+    may_send,
+)
 from .account_rests import why_at_rest
 from .explanations import why_waits
 
 # Each of their lists has a page that ends the rest of an account.
 LISTS: tuple[type[Model], ...] = (SendLog, Notification, MessageTemplate)
+MOST_CHOSEN = 100
+"""So many people stand in the address of the page that invites them."""
 
 
 def for_notification(
@@ -76,6 +94,71 @@ def try_again_url(site: AdminSite, request: HttpRequest, account: str) -> str:
     return ""
 
 
+def to_poster(site: AdminSite, request: HttpRequest) -> list[Button]:
+    """The button to the poster that invites everybody to bind, on any of this user's accounts."""
+    aliases = allowed_accounts(site, request)
+    if not any(leads_to_binding(site, request, account) for account in aliases):
+        return []
+    name = "admin:wechat_notify_openidbinding_poster"
+    return [Button(_("Poster to bind WeChat"), reverse(name, current_app=site.name))]
+
+
+def leads_to_binding(site: AdminSite, request: HttpRequest, account: str) -> bool:
+    """Whether this user may see the bindings of this account, and the site includes the app's own
+    addresses, to which a poster or an invitation leads."""
+    if account not in allowed_accounts(site, request) or not _sees(site, request, OpenIDBinding):
+        return False
+    try:
+        return bool(reverse("wechat_notify:bind", args=[account]))
+    except NoReverseMatch:
+        return False
+
+
+def to_invite(
+    site: AdminSite, request: HttpRequest, account: str, users: Iterable[Any]
+) -> list[Button]:
+    """The button that invites these users, given by primary key: the first ``MOST_CHOSEN``."""
+    whom = [("user", str(pk)) for pk in islice(users, MOST_CHOSEN)]
+    return _to_invite(site, request, account, whom, _("Invite")) if whom else []
+
+
+def to_invite_all(
+    site: AdminSite, request: HttpRequest, notification: Notification
+) -> list[Button]:
+    """The button that invites everybody who was not reached by this notification and still cannot
+    be."""
+    if not may_see_who_was_not_reached(site, request):
+        return []
+    account = notification.template.account
+    whom = [("notification", str(notification.pk))]
+    return _to_invite(site, request, account, whom, _("Invite all who cannot be reached"))
+
+
+def to_invite_saved(site: AdminSite, request: HttpRequest, saved: RecipientFilter) -> list[Button]:
+    """The button that invites everybody among these recipients who cannot be reached."""
+    whom = [("recipients", str(saved.pk))]
+    return _to_invite(site, request, saved.account, whom, _("Invite all who cannot be reached"))
+
+
+def to_who_was_not_reached(
+    site: AdminSite, request: HttpRequest, notification: Notification
+) -> list[Button]:
+    """The button that shows the people whom this notification did not reach."""
+    if not may_see_who_was_not_reached(site, request):
+        return []
+    url = _address(site, Notification, "not_reached", notification.pk)
+    return [Button(_("People not reached"), url)]
+
+
+def _to_invite(
+    site: AdminSite, request: HttpRequest, account: str, whom: list[tuple[str, str]], label: str
+) -> list[Button]:
+    if not (may_invite(site, request) and leads_to_binding(site, request, account)):
+        return []
+    url = _address(site, OpenIDBinding, "invite", account)
+    return [Button(label, f"{url}?{urlencode(whom)}")]
+
+
 def _resume(
     site: AdminSite, request: HttpRequest, row: Notification | MessageTemplate, label: str
 ) -> Iterator[Button]:
@@ -89,9 +172,8 @@ def _may_see(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
 
 
 def _sees(site: AdminSite, request: HttpRequest, model: type[Model]) -> bool:
-    if not site.is_registered(model):
-        return False
-    return site.get_model_admin(model).has_view_permission(request)
+    """Whether this site has the pages of this model, and this user may see them."""
+    return site.is_registered(model) and site.get_model_admin(model).has_view_permission(request)
 
 
 def _address(site: AdminSite, model: type[Model], page: str, argument: object) -> str:
