@@ -10,6 +10,7 @@ from tests.library.models import Loan
 from wechat_notify.alerts.looking import look
 from wechat_notify.models import (
     Alert,
+    Draft,
     MessageTemplate,
     Notification,
     OpenIDBinding,
@@ -38,6 +39,9 @@ def make(template: MessageTemplate) -> dict[str, str]:
         name="家长们", account="default", criteria={"everyone": True}
     )
     held = hold(bindings, template)
+    draft = Draft.objects.create(
+        account="default", template=template, title="冬季校服", inputs={"value_thing2": ["校服"]}
+    )
     Breaker("default").trip(50007, "account frozen rid: 1-2-3")
     look()
     alert = Alert.objects.get()
@@ -50,8 +54,13 @@ def make(template: MessageTemplate) -> dict[str, str]:
         "notifications": "notification/",
         "choose": "notification/compose/",
         "compose": f"notification/compose/?template={template.pk}",
+        "duplicate": f"notification/compose/?earlier={notification.pk}&outcome=all",
+        "again": f"notification/compose/?earlier={notification.pk}&outcome=failed",
+        "drafts": "draft/",
+        "delete draft": f"draft/{draft.pk}/delete/",
         "notification": f"notification/{notification.pk}/change/",
         "not reached": f"notification/{notification.pk}/not-reached/",
+        "reschedule": f"notification/{notification.pk}/reschedule/",
         "resend": f"notification/{notification.pk}/resend/",
         "cancel": f"notification/{notification.pk}/cancel/",
         "held": f"notification/{held.pk}/change/",

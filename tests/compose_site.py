@@ -15,6 +15,7 @@ from tests.school.models import Leave
 from wechat_notify.admin import Segment, WeChatRecipients
 from wechat_notify.admin.mixins import SendWeChatMessageMixin
 from wechat_notify.admin.pages.alert_list import AlertAdmin
+from wechat_notify.admin.pages.draft_list import DraftAdmin
 from wechat_notify.admin.pages.menu import ComposePageAdmin, DashboardPageAdmin
 from wechat_notify.admin.pages.notification_list import NotificationAdmin
 from wechat_notify.admin.pages.openid_bindings import OpenIDBindingAdmin
@@ -25,6 +26,7 @@ from wechat_notify.models import (
     Alert,
     ComposePage,
     DashboardPage,
+    Draft,
     MessageTemplate,
     Notification,
     OpenIDBinding,
@@ -79,6 +81,7 @@ class LeaveAdmin(SendWeChatMessageMixin, ModelAdmin):  # type: ignore[type-arg]
 
 site = SchoolAdminSite()
 site.register(Notification, NotificationAdmin)
+site.register(Draft, DraftAdmin)
 site.register(MessageTemplate, MessageTemplateAdmin)
 site.register(SendLog, SendLogAdmin)
 site.register(OpenIDBinding, OpenIDBindingAdmin)

@@ -138,6 +138,11 @@ VERBS: list[tuple[str, tuple[str, ...], Callable[[Rows], str]]] = [
         ("send_notification",),
         lambda rows: page("messagetemplate", "resume", rows.template.pk),
     ),
+    (
+        "reschedule",
+        ("send_notification",),
+        lambda rows: page("notification", "reschedule", rows.notification.pk),
+    ),
     ("sync", ("sync_messagetemplate",), lambda rows: page("messagetemplate", "sync")),
     *(
         (

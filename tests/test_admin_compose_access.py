@@ -56,6 +56,9 @@ PAGES: dict[str, Ask] = {
     "save recipients": lambda client, form: client.post(
         address(), {**form, "saved_as": "x", "_save_recipients": "1"}
     ),
+    "open": lambda client, form: client.get(address(), {"earlier": "1", "outcome": "all"}),
+    "open a draft": lambda client, form: client.get(address(), {"draft": "1"}),
+    "save a draft": lambda client, form: client.post(address(), {**form, "_save_draft": "1"}),
     "preview": lambda client, form: client.post(address("compose_preview"), form),
     "users": lambda client, form: client.get(address("compose_users"), {**form, **USERS}),
     "quota": lambda client, form: client.get(address("compose_quota"), form),

@@ -11,6 +11,7 @@ from tests import admin_everything
 from tests.admin_pages import page, serve_admin, text, told
 from tests.factories import make_user
 from wechat_notify.admin.pages.alert_list import AlertAdmin
+from wechat_notify.admin.pages.draft_list import DraftAdmin
 from wechat_notify.admin.pages.notification_list import NotificationAdmin
 from wechat_notify.admin.pages.openid_bindings import OpenIDBindingAdmin
 from wechat_notify.admin.pages.saved_recipients import RecipientFilterAdmin
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.django_db
 
 ADMINS = {
     "alert": AlertAdmin,
+    "draft": DraftAdmin,
     "messagetemplate": MessageTemplateAdmin,
     "notification": NotificationAdmin,
     "openidbinding": OpenIDBindingAdmin,

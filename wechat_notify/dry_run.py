@@ -10,6 +10,7 @@ from django.db.models import Count, F, Q
 from .exceptions import Problem
 from .models import MessageTemplate, Notification, SendLogQuerySet
 from .reach import REACHED, Reach, with_reach
+from .writing.active_template import template_again
 from .writing.by_number import priority_by_number
 from .writing.content import (
     destination,
@@ -34,6 +35,7 @@ __all__ = [
     "link_problems",
     "priority_for",
     "reached",
+    "template_again",
     "whole_url",
     "with_scheme",
 ]

@@ -1,6 +1,7 @@
-"""Deleting what is old: log rows, notifications left without any, receipts, failed triggers.
+"""Deleting what is old: log rows, notifications left without any, receipts, and more.
 
-And alerts that are over, and what optional apps keep: such rows are in ``others``.
+More are failures of triggers, drafts, alerts that are over, and what optional apps keep beside
+them: each adds its rows to ``others``.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from .models import (
     Alert,
+    Draft,
     Notification,
     Receipt,
     SendLog,
@@ -37,6 +39,7 @@ class Pruned:
     notifications: int = 0
     receipts: int = 0
     failures: int = 0
+    drafts: int = 0
     others: dict[str, int] = field(default_factory=dict)
 
 
@@ -50,7 +53,7 @@ def prune(
     """Delete finished messages of notifications made before ``before``, ``batch_size`` at a time.
 
     Delivery receipts that came before then are deleted too: their rows keep what they said. So are
-    failures of triggers, and what ``others`` has.
+    failures of triggers, drafts that nobody has saved since, and what ``others`` has.
     A message that is still waiting or being sent is never deleted, nor one that was tried since,
     nor a notification that has any message left. Memory does not grow with the number of rows.
     ``progress`` is called after each batch. Safe to stop at any moment, and to run beside workers.
@@ -69,6 +72,10 @@ def prune(
     failures = TriggerFailure.objects.filter(created_at__lt=before)
     for count in _prune_rows(failures, dry_run, batch_size):
         done.failures += count
+        progress(done)
+    drafts = Draft.objects.filter(updated_at__lt=before)
+    for count in _prune_rows(drafts, dry_run, batch_size):
+        done.drafts += count
         progress(done)
     for name, older_than in others.items():
         done.others[name] = 0

@@ -50,7 +50,7 @@ found an earlier one. Nobody to write to is no error. It raises ``TemplateNotFou
 account, unusable backend or dispatcher).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -70,6 +70,7 @@ from .models import (
     MessageTemplate,
     Notification,
     SendLog,
+    SendLogQuerySet,
     database,
     repeats_on_conflict,
 )
@@ -91,6 +92,8 @@ from .writing.once import find_by_key
 from .writing.parking import free_waiting, unpark
 from .writing.prepared import Options, prepare
 from .writing.recipients import Users
+from .writing.sent_again import repeats_of
+from .writing.what_waits import UNCHANGED, Unchanged, call_off, lock, move, nothing_waits, set_times
 from .writing.written_again import final_rows, resend_key, rows_of_each, write_again
 
 __all__ = [
@@ -105,11 +108,13 @@ __all__ = [
     "pause",
     "release_template",
     "replace_template",
+    "reschedule",
     "resend",
     "resume",
     "resume_account",
     "resume_template",
     "review_replacement",
+    "send_instead",
     "sync_templates",
     "unbind",
 ]
@@ -137,6 +142,7 @@ def notify(
     _skip_invalid: bool = False,
     _keeps_unsent: bool = False,
     _dispatch: bool = True,
+    _repeats: SendLogQuerySet | None = None,
 ) -> Notification:
     """Send a template message to each of ``users`` once the current transaction commits.
 
@@ -157,6 +163,7 @@ def notify(
         skip_invalid=_skip_invalid,
         keeps_unsent=_keeps_unsent,
         rests=found.rests if isinstance(template, str) else None,
+        repeats=None if _repeats is None else repeats_of(_repeats),
     )
     if winner := prepared.write_once():
         return winner
@@ -265,6 +272,68 @@ def resume(notification: Notification) -> int:
         freed = unpark(this)
     hand_over_on_commit(dispatcher, [notification])
     return freed
+
+
+@repeats_on_conflict
+def reschedule(
+    notification: Notification,
+    *,
+    send_at: datetime | Unchanged | None = UNCHANGED,
+    expires_at: datetime | Unchanged | None = UNCHANGED,
+) -> int:
+    """Send what still waits at another time. Returns how many messages that concerns.
+
+    ``send_at`` None: now; ``expires_at`` None: never; what is left out stays as it is. A message
+    that a worker has taken already stays as it is, and so does one that may have arrived. One that
+    waits for another attempt never leaves sooner than it would have; paused ones stay paused.
+
+    Raises ``InvalidData`` for a naive datetime, an expiry that has passed or is not after
+    ``send_at``, and where nothing waits; then nothing is changed.
+    """
+    dispatcher = _ready_to_send(notification.template.account)
+    with transaction.atomic(using=database().alias):
+        lock(notification)
+        notification.refresh_from_db(using=database().alias, fields=["send_at", "expires_at"])
+        set_times(notification, send_at, expires_at)
+        if isinstance(send_at, Unchanged):
+            moved = SendLog.objects.filter(notification=notification).not_left().count()
+        else:
+            moved = move(notification, send_at)
+        if not moved:
+            raise nothing_waits()
+    notification.refresh_from_db(using=database().alias, fields=["send_at", "expires_at"])
+    hand_over_on_commit(dispatcher, [notification])
+    return moved
+
+
+@repeats_on_conflict
+def send_instead(
+    notification: Notification, write: Callable[[SendLogQuerySet], Notification]
+) -> Notification:
+    """Cancel what has not left of a notification, and send another one in its place.
+
+    ``write`` gets the rows that were really cancelled, and calls ``notify()`` for their people:
+    both happen in one transaction, so that nobody gets both, and nobody neither. A message that a
+    worker has taken already, or that may have arrived, stays with the old notification. The new
+    one's ``replaces`` points to the old one. ``write`` may be called more than once.
+
+    Returns what ``write`` returned. If its ``key`` found an earlier notification, nothing is
+    cancelled. Raises ``InvalidData`` where nothing waited any more, and whatever ``write`` raises;
+    then nothing is changed.
+    """
+    using = database().alias
+    with transaction.atomic(using=using):
+        lock(notification)
+        cancelled = call_off(notification)
+        new = write(cancelled)
+        if not new.is_new:
+            transaction.set_rollback(True, using=using)
+            return new
+        if not cancelled.exists():
+            raise nothing_waits()
+        new.replaces = notification
+        new.save(update_fields=["replaces"])
+    return new
 
 
 @repeats_on_conflict

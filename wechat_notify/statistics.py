@@ -95,6 +95,13 @@ def causes(logs: SendLogQuerySet, *, most: int = 50) -> list[Cause]:
     return [Cause(Status(status), code, words, n) for status, code, words, n in rows[:most]]
 
 
+def of_cause(
+    logs: SendLogQuerySet, status: str, errcode: int | None, words: str
+) -> SendLogQuerySet:
+    """Those of ``logs`` that ``causes()`` counts as one ``Cause`` with these values."""
+    return with_causes(logs).filter(Q(status=status, code=errcode, words=words))
+
+
 Counts = Mapping[str, int]
 """{status: number of messages}; a status without any is missing."""
 

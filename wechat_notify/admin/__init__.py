@@ -4,6 +4,7 @@ declares for them."""
 from ..alerts.staff import restrictions
 from .pages import (
     alert_list,
+    draft_list,
     menu,
     notification_list,
     openid_bindings,
@@ -18,6 +19,7 @@ __all__ = [
     "Segment",
     "WeChatRecipients",
     "alert_list",
+    "draft_list",
     "menu",
     "notification_list",
     "openid_bindings",

@@ -90,6 +90,16 @@ def may_see_saved_recipients(request: HttpRequest) -> bool:
     return _may(request, "view_recipientfilter")
 
 
+def may_see_others_drafts(request: HttpRequest) -> bool:
+    """See drafts that others have saved. One's own need no permission but that to compose."""
+    return _may(request, "view_draft")
+
+
+def may_delete_others_drafts(request: HttpRequest) -> bool:
+    """Delete drafts that others have saved."""
+    return _may(request, "delete_draft")
+
+
 # -- the rest ----------------------------------------------------------------------------------
 
 

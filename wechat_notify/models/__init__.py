@@ -29,6 +29,7 @@ from .openid_binding import (
 from .reading import pages_by_key
 from .receipt import Receipt
 from .recipient_filter import RecipientFilter
+from .saved_draft import Draft
 from .sendlog import ERRMSG_LENGTH, RID_LENGTH, SendLog, SendLogQuerySet
 from .template_revision import TemplateRevision
 from .trigger_failure import TriggerFailure, last_of_each
@@ -51,6 +52,7 @@ __all__ = [
     "BindingRequestQuerySet",
     "ComposePage",
     "DashboardPage",
+    "Draft",
     "MessageTemplate",
     "MessageTemplateQuerySet",
     "Notification",

@@ -122,6 +122,18 @@ class Notification(models.Model):
         _("held for approval since"), null=True, blank=True, editable=False
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True, db_index=True)
+    # No constraint in the database: to add it, MariaDB would copy the table.
+    replaces = models.ForeignKey(
+        "self",
+        verbose_name=_("replaces"),
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        related_name="replaced_by",
+        help_text=_("What had not left of that one was cancelled, and its people got this one."),
+    )
 
     is_new: bool | None = None
     """True: made by the call that returned it. False: an earlier call with the same key made it.

@@ -41,6 +41,10 @@ class SendLogQuerySet(models.QuerySet["SendLog"]):
     def waiting(self) -> "SendLogQuerySet":
         return self.filter(status=SendLog.Status.PENDING)
 
+    def not_left(self) -> "SendLogQuerySet":
+        """Waiting rows of which no attempt may have arrived."""
+        return self.waiting().filter(in_doubt_since__isnull=True)
+
 
 class SendLog(models.Model):
     """One message to one recipient: the send log and the outbox in one.

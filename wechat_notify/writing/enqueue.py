@@ -1,7 +1,7 @@
 """Writes a notification's rows: with INSERT … SELECT where that is possible, else in chunks."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, islice
 from typing import Any
@@ -14,6 +14,7 @@ from ..models import ERRMSG_LENGTH, Notification, SendLog
 from .content import as_reason
 from .parking import due_or_parked
 from .recipients import CHUNK, OwnData, Target, Users, targets, where_written
+from .sent_again import Repeats
 from .set_based import can_be_set_based, insert_set
 
 Status = SendLog.Status
@@ -35,6 +36,7 @@ class Rows:
     ``own_data`` returns each recipient's own data. Without it all share the notification's, and
     the database itself copies the rows of a QuerySet of users or bindings. ``reason``: why nobody
     gets a message. ``rests``: whether the template does, if the caller has just read it.
+    ``repeats`` finds the row that each recipient's new row sends again.
 
     ``are_known``: there are no more rows than were read, so nothing but the database itself can
     fail while they are written.
@@ -56,6 +58,7 @@ class Rows:
         skip_invalid: bool = False,
         keeps_unsent: bool = False,
         rests: bool | None = None,
+        repeats: Repeats | None = None,
     ) -> None:
         self._notification = notification
         self._reason = reason
@@ -66,10 +69,12 @@ class Rows:
         self._set = self._stream = None
         self.are_known = False
         users = where_written(users)
-        if own_data is None and can_be_set_based(users):
+        if own_data is None and repeats is None and can_be_set_based(users):
             self._set = users
             return
         rows = self._rows(targets(users, notification.template.account), own_data)
+        if repeats is not None:
+            rows = (replace(row, resend_of=repeats(row.target)) for row in rows)
         first = list(islice(rows, CHUNK + 1))
         self._stream = chain(first, rows)
         if len(first) <= CHUNK:

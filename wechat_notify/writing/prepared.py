@@ -16,6 +16,7 @@ from .enqueue import Rows
 from .held import hold_above
 from .once import save_once
 from .recipients import Users
+from .sent_again import Repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,14 @@ def prepare(
     skip_invalid: bool,
     keeps_unsent: bool,
     rests: bool | None,
+    repeats: Repeats | None = None,
     **more: Any,
 ) -> Prepared:
     """What ``notify()`` will write. ``more``: further fields of the notification.
 
     Raises ``InvalidData`` with all problems. With ``skip_invalid``, they are the reason to skip
-    everybody, and what cannot be stored is left out. ``keeps_unsent``: as for ``Rows``. ``rests``:
-    whether the template does, or None.
+    everybody, and what cannot be stored is left out. ``keeps_unsent``, ``repeats``: as for
+    ``Rows``. ``rests``: whether the template does, or None.
     """
     url, miniprogram = content.destination(template, options.url, options.miniprogram)
     options = replace(options, url=url, miniprogram=miniprogram)
@@ -112,5 +114,6 @@ def prepare(
         skip_invalid=skip_invalid,
         keeps_unsent=keeps_unsent,
         rests=rests,
+        repeats=repeats,
     )
     return Prepared(notification, rows)

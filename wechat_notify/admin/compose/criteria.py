@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from ...models import MessageTemplate
 from .audience import Audience, everyone
 from .choosable import People
+from .earlier import Earlier
 from .list_selection import Selection
 from .narrowing import EVERYBODY, Narrowing
 from .pasted import allowed_openids
@@ -23,7 +24,8 @@ NOBODY = Q(pk__in=())
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Everyone, groups, segments, single people, openids and rows of another list, all together.
+    """Everyone, groups, segments, single people, openids, rows of another list and people of an
+    earlier notification, all together.
 
     Groups and users are primary keys as text: what a form sends, and JSON keeps of any key.
     Segments are the site's own, by name. ``in_all``: only who is in every one of the groups and
@@ -37,17 +39,19 @@ class Criteria:
     users: tuple[str, ...] = ()
     openids: tuple[str, ...] = ()
     selection: Selection | None = None
+    earlier: Earlier | None = None
     narrowing: Narrowing = EVERYBODY
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> "Criteria":
         """What ``as_json`` made."""
-        rows = kept.get("list")
+        rows, earlier = kept.get("list"), kept.get("earlier")
         return cls(
             everyone=bool(kept.get("everyone")),
             **{name: tuple(kept.get(name) or ()) for name in LISTS},
             in_all=bool(kept.get("in_all")),
             selection=Selection(rows["label"], rows["query"], tuple(rows["ids"])) if rows else None,
+            earlier=Earlier.from_json(earlier) if earlier else None,
             narrowing=Narrowing.from_json(kept),
         )
 
@@ -65,6 +69,8 @@ class Criteria:
             kept["in_all"] = True
         if rows := self.selection:
             kept["list"] = {"label": rows.label, "query": rows.query, "ids": list(rows.ids)}
+        if self.earlier is not None:
+            kept["earlier"] = self.earlier.as_json()
         return kept | self.narrowing.as_json()
 
     def summary(self) -> Iterator[str]:
@@ -83,6 +89,8 @@ class Criteria:
             yield ngettext("%d openid", "%d openids", count) % count
         if self.selection is not None:
             yield self.selection.described()
+        if self.earlier is not None:
+            yield self.earlier.described()
         yield from self.narrowing.summary()
 
     def conditions(self, people: People, account: str) -> Iterator[Q]:
@@ -95,8 +103,15 @@ class Criteria:
         if self.selection is not None:
             chosen.append(self.selection.users(people.site, people.request))
         yield from (Q(pk__in=users.values("pk")) for users in chosen)
+        if self.earlier is not None:
+            yield self.earlier.people(people).condition(account)
         together = [*self._together(people)]
         yield from [reduce(and_, together)] if together and self.in_all else together
+
+    def all_openids(self, people: People, account: str) -> list[str]:
+        """The openids, those of the earlier notification too. Raises ``LookupError``."""
+        earlier = self.earlier.people(people).openids(account) if self.earlier is not None else []
+        return list(dict.fromkeys([*self.openids, *earlier]))
 
     def _together(self, people: People) -> Iterator[Q]:
         """A condition for each group and segment."""
@@ -119,7 +134,7 @@ def audience(
 
     ``narrowing`` applies to all of them, beside what each of the ``chosen`` has. ``template``: the
     one that is composed with. Raises ``LookupError`` if a list that people were chosen on cannot
-    be read, or a segment is not offered any more.
+    be read, a segment is not offered any more, or an earlier notification is gone.
     """
     several = list(chosen)
     conditions = [_condition(one, people, account, template) for one in several]
@@ -127,7 +142,7 @@ def audience(
     users = people.offered.related(people.all().filter(reduce(or_, conditions, NOBODY) & met))
     openids: dict[str, None] = {}
     for one in several:
-        listed = one.narrowing.openids(list(one.openids), account, template)
+        listed = one.narrowing.openids(one.all_openids(people, account), account, template)
         openids |= dict.fromkeys(listed)
     left = narrowing.openids(list(openids), account, template)
     allowed = allowed_openids(left, people.all(), account)

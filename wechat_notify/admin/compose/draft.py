@@ -1,7 +1,7 @@
-"""What is being composed, and by whom. The form carries it; the server keeps nothing."""
+"""What is being composed, and by whom. The form carries it; the server keeps only what is saved."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.safestring import SafeString
 
 from ...dry_run import destination, whole_url
-from ...models import MessageTemplate, Notification, title_of
+from ...models import MessageTemplate, Notification, SendLogQuerySet, title_of
 from ...placeholders import PersonalData, Readers, usable_names
 from ...types import MiniProgram
 from ...wechat.fields import NOT_SHOWN, Field
@@ -22,6 +22,8 @@ from .audience import Audience
 from .choosable import People
 from .const_values import Learned, learn
 from .criteria import Criteria
+from .earlier import EarlierPeople
+from .earlier_values import KeptValues
 from .table_data import TableData
 from .table_people import TablePeople, WrongRow
 
@@ -51,6 +53,10 @@ FIELDS = frozenset(
         "send_at",
         "expires_at",
         "leave_out",
+        "earlier",
+        "outcome",
+        "outcome_of",
+        "draft",
     }
 )
 """Names of the form's inputs; each value of the message has one more, ``value_`` and its field."""
@@ -80,6 +86,8 @@ class Composing:
     site: AdminSite
     request: HttpRequest
     template: MessageTemplate
+    cancelled: SendLogQuerySet | None = field(default=None, compare=False)
+    """While a message is sent in the place of another: what was cancelled of that one."""
 
     @cached_property
     def people(self) -> People:
@@ -110,11 +118,18 @@ class Composing:
         """The fields that have a value; WeChat no longer shows ``first`` and ``remark``."""
         return (field for field in self.template.fields if field.name not in NOT_SHOWN)
 
-    def personal(self, values: dict[str, str], table: TablePeople | None = None) -> PersonalData:
-        """``values`` by field name, which may hold placeholders; a table's own come before them."""
-        if table is None:
+    def personal(
+        self,
+        values: dict[str, str],
+        table: TablePeople | None = None,
+        kept: KeptValues | None = None,
+    ) -> PersonalData:
+        """``values`` by field name, which may hold placeholders; a table's own come before them,
+        and what people got earlier is kept where they are empty.
+        """
+        if table is None and kept is None:
             return PersonalData(values, self.names, readers=self._readers)
-        return TableData(values, self.names, self._readers, table)
+        return TableData(values, self.names, self._readers, table, kept)
 
     @cached_property
     def _readers(self) -> Readers:
@@ -159,6 +174,7 @@ class Draft:
     leave_out: bool = False
     """Whoever has a value that WeChat refuses is skipped, and the others get theirs."""
     table: TablePeople | None = None
+    earlier: EarlierPeople | None = None
 
     @property
     def wrong_rows(self) -> list[WrongRow]:

@@ -1,6 +1,7 @@
 """The form: a value for each field of the template, the link, the recipients, and the time."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -16,6 +17,7 @@ from ...placeholders import has_placeholders
 from ...types import MiniProgram
 from ...wechat import fields as template_fields
 from .draft import VALUE, Composing, Draft
+from .earlier_values import EarlierValues, KeptValues
 from .inputs import MomentField, ValueField
 from .recipients_form import RecipientsForm
 
@@ -102,7 +104,22 @@ class ComposeForm(RecipientsForm):
 
     def values(self) -> Iterator[BoundField]:
         """The inputs of the message's own fields."""
-        return (self[VALUE + field.name] for field in self.composing.fields)
+        kept = self.kept.fields if self.kept is not None else frozenset()
+        for field in self.composing.fields:
+            bound = self[VALUE + field.name]
+            if field.name in kept:
+                bound.field.widget.attrs.pop("placeholder", None)
+                own = _("Empty: each person’s own, as before.")
+                bound.help_text = f"{own} {bound.field.help_text}"
+            yield bound
+
+    @cached_property
+    def kept(self) -> KeptValues | None:
+        """What people of an earlier notification got, also if the form is invalid."""
+        people = self.earlier_people
+        if people is None:
+            return None
+        return KeptValues(EarlierValues(people.notification, self.composing.template), people)
 
     def typed(self) -> dict[str, str]:
         """What was typed into these inputs, by field name, checked or not."""
@@ -141,6 +158,7 @@ class ComposeForm(RecipientsForm):
             priority=given["priority"],
             leave_out=given["leave_out"],
             table=given["table"],
+            earlier=given["earlier"],
         )
 
     def clean(self) -> dict[str, Any]:
@@ -153,9 +171,10 @@ class ComposeForm(RecipientsForm):
     def _clean_values(self, given: dict[str, Any]) -> None:
         typed = {field.name: given.get(VALUE + field.name, "") for field in self.composing.fields}
         table = given.get("table")
-        given["data"] = data = self.composing.personal(typed, table)
-        # What the table may give everybody can be left empty here.
-        optional = table.fields if table is not None else ()
+        kept = self.kept if given.get("earlier") is not None else None
+        given["data"] = data = self.composing.personal(typed, table, kept)
+        # What the table or the earlier message may give everybody can be left empty here.
+        optional = {*(table.fields if table else ()), *(kept.fields if kept else ())}
         for field in self.composing.fields:
             name, text = VALUE + field.name, typed[field.name]
             wrong = data.problems.get(field.name)

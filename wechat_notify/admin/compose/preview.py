@@ -42,12 +42,15 @@ def _whose(form: ComposeForm, typed: dict[str, str]) -> tuple[PersonalData, Any]
     """The values, and a recipient: the user who composes while there is none; "" if it is all the
     same."""
     composing = form.composing
-    if not form.has_table and not composing.personal(typed).personal_fields:
+    has_own = form.has_table or form.earlier_choice() is not None
+    if not has_own and not composing.personal(typed).personal_fields:
         return composing.personal(typed), ""
     checked = form if form.is_bound else ComposeForm(composing, form.given)
     checked.full_clean()
-    data = composing.personal(typed, checked.cleaned_data.get("table")).with_sample()
-    audience = checked.cleaned_data.get("audience")
+    given = checked.cleaned_data
+    kept = checked.kept if given.get("earlier") is not None else None
+    data = composing.personal(typed, given.get("table"), kept).with_sample()
+    audience = given.get("audience")
     found = audience.first_user() if audience is not None else None
     is_personal = bool(data.personal_fields)
     return data, (found or composing.request.user) if is_personal else ""

@@ -1,6 +1,7 @@
 """The part of the form that chooses the recipients."""
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -19,6 +20,7 @@ from ..permissions import may_see_saved_recipients
 from .audience import everyone
 from .criteria import Criteria, audience
 from .draft import Composing
+from .earlier import Earlier, EarlierPeople, Outcome
 from .list_selection import Selection
 from .narrowing import EVERYBODY, Narrowing
 from .pasted import MOST_PASTED, Pasted, split, understand
@@ -49,9 +51,9 @@ class GroupsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # 
 
 
 class RecipientsForm(forms.Form):
-    """Everyone, groups, single people, a pasted list, a table, rows of another list and saved
-    recipients, all together. Once valid, ``cleaned_data`` has ``criteria`` (all but saved
-    recipients) and ``audience``."""
+    """Everyone, groups, single people, a pasted list, a table, rows of another list, people of an
+    earlier notification and saved recipients, all together. Once valid, ``cleaned_data`` has
+    ``criteria`` (all but saved recipients) and ``audience``."""
 
     filters = SavedField(
         RecipientFilter.objects.none(),
@@ -94,6 +96,9 @@ class RecipientsForm(forms.Form):
     list_label = forms.CharField(required=False, widget=forms.HiddenInput)
     list_query = forms.CharField(required=False, widget=forms.HiddenInput)
     list_ids = forms.CharField(required=False, widget=forms.HiddenInput)
+    earlier = forms.CharField(required=False, widget=forms.HiddenInput)
+    outcome = forms.CharField(required=False, widget=forms.HiddenInput)
+    outcome_of = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, composing: Composing, data: QueryDict | None = None) -> None:
         super().__init__(data)
@@ -157,6 +162,44 @@ class RecipientsForm(forms.Form):
         except LookupError:
             return None
 
+    def earlier_choice(self) -> Earlier | None:
+        """The notification whose people are meant, also if the form is invalid."""
+        number, outcome, detail = (
+            str(self[name].value() or "") for name in ("earlier", "outcome", "outcome_of")
+        )
+        if not number:
+            return None
+        cancelled = self.composing.cancelled if outcome == Outcome.WAITING else None
+        return Earlier(number, outcome or Outcome.ALL, detail, cancelled)
+
+    @cached_property
+    def earlier_people(self) -> EarlierPeople | None:
+        """Who that is, also if the form is invalid; None if nobody was chosen, or it is gone."""
+        choice = self.earlier_choice()
+        try:
+            return choice.people(self.composing.people) if choice is not None else None
+        except LookupError:
+            return None
+
+    def clean_earlier(self) -> EarlierPeople | None:
+        people = self.earlier_people
+        if people is None and self.earlier_choice() is not None:
+            raise ValidationError(
+                _("The earlier notification is not there any more, or you may not see it.")
+            )
+        if people is None or people.outcome is not Outcome.WAITING:
+            return people
+        if lost := people.out_of_reach(self._account):
+            text = ngettext_lazy(
+                "%(count)d of these people is not among those whom you may write to. It has to be "
+                "edited by somebody who may write to all of them.",
+                "%(count)d of these people are not among those whom you may write to. It has to be "
+                "edited by somebody who may write to all of them.",
+                "count",
+            )
+            raise ValidationError(text, params={"count": lost})
+        return people
+
     def clean_pasted(self) -> Pasted:
         entries = split(self.cleaned_data["pasted"])
         if len(entries) > MOST_PASTED:
@@ -207,7 +250,7 @@ class RecipientsForm(forms.Form):
             where = "list_label" if criteria.selection is not None else "filters"
             self.add_error(where, _("The list that people were chosen on cannot be read."))
             return given
-        if not any(chosen) and not {"pasted", "table"}.intersection(self.errors):
+        if not any(chosen) and not {"pasted", "table", "earlier"}.intersection(self.errors):
             self.add_error("users", _("Choose at least one recipient."))
         return given
 
@@ -227,6 +270,7 @@ class RecipientsForm(forms.Form):
             users=tuple(sorted(str(pk) for pk in single)),
             openids=tuple(dict.fromkeys(openids)),
             selection=self.selection(),
+            earlier=self.earlier_choice() if given.get("earlier") is not None else None,
             narrowing=Narrowing(given.get("bound_since"), bool(given.get("missed"))),
         )
 

@@ -35,6 +35,7 @@ from ..permissions import may_see_openids
 from .audience import Checked, check_each
 from .const_values import warnings
 from .draft import Draft
+from .earlier import Outcome
 from .table_people import WrongRow, wrong_rows
 
 NAMED = 10
@@ -199,7 +200,21 @@ class Review:
         """Whether a second person must approve it before anything leaves."""
         return needs_approval(self.count)
 
+    def earlier_facts(self) -> Iterator[str]:
+        """Of which earlier notification people get it, and what becomes of that one."""
+        earlier = self.draft.earlier
+        if earlier is None:
+            return
+        yield f"{earlier.title()} ({earlier.count})"
+        if earlier.outcome is Outcome.WAITING:
+            yield _(
+                "What has not left of it is cancelled in the same moment. Who has got it by then, "
+                "or whose message is on its way, does not get this one."
+            )
+
     def _about_sending(self) -> Iterator[str]:
+        if self.draft.earlier is not None:
+            yield from self.draft.earlier.notes()
         if self.needs_approval:
             yield above_limit()
             yield who_can_approve(

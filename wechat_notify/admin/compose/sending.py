@@ -22,6 +22,7 @@ def send(request: HttpRequest, draft: Draft, nonce: str) -> Notification:
         send_at=draft.send_at,
         expires_at=draft.expires_at,
         priority=draft.priority,
+        _repeats=draft.earlier.sends_again if draft.earlier is not None else None,
         # What all share was checked with the form; so only single people can be skipped.
         _skip_invalid=draft.leave_out,
     )

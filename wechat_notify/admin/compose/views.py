@@ -12,28 +12,34 @@ from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from ...exceptions import ConfigurationError, InvalidData, TemplateNotFound
+from ...models import Draft as SavedDraft
 from ...models import MessageTemplate, Notification, RecipientFilter
 from ..base import Button, page
 from ..parts.approvers import who_can_approve
 from ..parts.confirmation import ALREADY, new_token, once_token
 from ..parts.filters import NUMBER
 from ..parts.frame import admin_page
-from ..parts.links import object_link
+from ..parts.links import delete_url, list_url, object_link
 from ..permissions import allowed_accounts, may_compose, may_save_recipients
 from .button import TITLE, compose_buttons, compose_url
 from .choosable import described, search_term
-from .draft import Composing, Draft, carried, templates_for
+from .draft import Composing, carried, templates_for
+from .drafts import draft_url, own_drafts
 from .filled_in import LEAVE_OUT, filled_in
 from .form import ComposeForm
-from .json_views import FOUND_USERS, JSONViewsMixin
+from .json_views import FOUND_USERS
+from .opening import OpeningMixin
 from .preview import preview
 from .review import NAMED, Review
 from .save_recipients import SavingForm
-from .sending import send, send_test
+from .send_form import send_form
+from .sending import send_test
 from .thumbnails import thumbnails
 
+DRAFTS_SHOWN = 10
 
-class ComposeMixin(JSONViewsMixin):
+
+class ComposeMixin(OpeningMixin):
     """Composing, on the notifications, for users who may send and may see users.
 
     All steps have one address; the pressed button says which step is next. Each page sends on what
@@ -52,6 +58,7 @@ class ComposeMixin(JSONViewsMixin):
         if not may_compose(self.admin_site, request):
             raise PermissionDenied
         given, unreadable = filled_in(request)
+        given = self.opened(request, given)
         composing = self.composing(request, given.get("template", ""))
         if composing is None or "_templates" in given:
             return self.choose(request, carried(given))
@@ -61,6 +68,8 @@ class ComposeMixin(JSONViewsMixin):
             return self._fill_in(request, ComposeForm.unchecked(composing, given))
         if "_save_recipients" in request.POST and may_save_recipients(request):
             return self._save_recipients(request, composing, given)
+        if "_save_draft" in request.POST:
+            return self.save_draft(request, ComposeForm.unchecked(composing, given))
         for name, step in self._steps().items():
             if name in request.POST:
                 form = ComposeForm(composing, given)
@@ -93,8 +102,16 @@ class ComposeMixin(JSONViewsMixin):
             hidden=hidden,
             ways=self._templates_first(request),
             compose_url=compose_url(self.admin_site),
+            drafts=[] if hidden else self._drafts(request),
+            drafts_url=list_url(self.admin_site, SavedDraft),
             several_accounts=len(allowed_accounts(self.admin_site, request)) > 1,
         )
+
+    def _drafts(self, request: HttpRequest) -> list[tuple[SavedDraft, str, str]]:
+        """The user's newest drafts, each with the addresses that open and delete it."""
+        site = self.admin_site
+        newest = own_drafts(site, request)[:DRAFTS_SHOWN]
+        return [(draft, draft_url(site, draft), delete_url(site, draft)) for draft in newest]
 
     def _templates_first(self, request: HttpRequest) -> list[Button]:
         """How to get templates, for those who may; shown where there are none."""
@@ -181,7 +198,10 @@ class ComposeMixin(JSONViewsMixin):
         )
 
     def _test(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
-        sent = self._attempt(request, form, send_test)
+        def test(request: HttpRequest, form: ComposeForm, nonce: str) -> Notification:
+            return send_test(request, form.draft, nonce)
+
+        sent = self._attempt(request, form, test)
         if sent is not None and sent.is_new:
             told = _("A test is on its way to you: {}")
             self._tell(request, told, sent)
@@ -189,7 +209,7 @@ class ComposeMixin(JSONViewsMixin):
 
     def _send(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
         # Somebody may have been deleted since the last page was shown.
-        sent = None if form.draft.wrong_rows else self._attempt(request, form, send)
+        sent = None if form.draft.wrong_rows else self._attempt(request, form, send_form)
         if sent is None:
             return self._review(request, form)
         if not sent.is_new:
@@ -212,14 +232,14 @@ class ComposeMixin(JSONViewsMixin):
         self,
         request: HttpRequest,
         form: ComposeForm,
-        verb: Callable[[HttpRequest, Draft, str], Notification],
+        verb: Callable[[HttpRequest, ComposeForm, str], Notification],
     ) -> Notification | None:
         """What was sent; None if it was not, after telling the user why."""
         nonce = once_token(request, "nonce")
         if not nonce:
             return None
         try:
-            sent = verb(request, form.draft, nonce)
+            sent = verb(request, form, nonce)
         except InvalidData as error:
             shown = "; ".join(str(problem) for problem in error.problems[:NAMED])
             self.message_user(request, _("Nothing was sent. %s") % shown, messages.ERROR)
@@ -229,6 +249,8 @@ class ComposeMixin(JSONViewsMixin):
             return None
         if sent.is_new:
             self.log_addition(request, sent, _("Composed in the admin."))
+            if sent.replaces is not None:
+                self.log_change(request, sent.replaces, _("Replaced by %s.") % sent)
         return sent
 
     def _tell(

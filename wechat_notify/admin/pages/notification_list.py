@@ -18,6 +18,8 @@ from ... import services
 from ...models import Notification, SendLog
 from ...notification_state import State, states_of
 from ..base import ReadOnlyMixin
+from ..compose.again import DUPLICATE, AgainMixin, again_url
+from ..compose.earlier import Outcome
 from ..compose.views import ComposeMixin
 from ..parts.badges import TONES, badge, state_badge, with_test_mark
 from ..parts.cards import notification_card
@@ -33,11 +35,12 @@ from ..parts.origins import OriginsMixin
 from ..parts.paging import CappedPaginator, EndlessChangeList
 from ..parts.people import CreatorMixin, shown_name
 from ..parts.verbs import Verb, VerbsMixin
-from ..permissions import may_send
+from ..permissions import can_compose_here, may_send
 from .approval_pages import ApprovalMixin
 from .csv_export import ExportMixin
 from .not_reached import NotReachedMixin
 from .notification_progress import ProgressMixin
+from .rescheduling import RescheduleMixin
 from .trying_again import RestsMixin
 
 Status = SendLog.Status
@@ -112,7 +115,9 @@ class NotificationChangeList(EndlessChangeList):
         for pk, status, count in grouped:
             found.setdefault(pk, {})[status] = count
         states = states_of(self.result_list, found)
+        may_compose = can_compose_here(self.model_admin.admin_site, request)
         for row in self.result_list:
+            row.may_be_duplicated = may_compose
             row.listed_counts, row.listed_state = found.get(row.pk, {}), states[row.pk]
 
 
@@ -121,6 +126,8 @@ class NotificationAdmin(
     ComposeMixin,
     RestsMixin,
     ExportMixin,
+    AgainMixin,
+    RescheduleMixin,
     VerbsMixin,
     ProgressMixin,
     NotReachedMixin,
@@ -221,11 +228,16 @@ class NotificationAdmin(
         return format_html("{}<br><small>{}</small>", shown, when)
 
     @admin.display(description=_("created"))
-    def created(self, obj: Notification) -> SafeString:
-        """When, and by whom where that is known."""
+    def created(self, obj: Any) -> SafeString:
+        """When, and by whom where that is known; and where it is composed once more."""
         when = date_format(timezone.localtime(obj.created_at), "DATETIME_FORMAT")
         by = "" if obj.created_by is None else shown_name(obj.created_by)
-        return format_html('{}<div class="wechat-listed">{}</div>', when, by)
+        again = ""
+        if obj.may_be_duplicated:
+            url = again_url(self.admin_site, obj.pk, Outcome.ALL)
+            label = _("Duplicate “%s”") % obj
+            again = format_html('<a href="{}" aria-label="{}">{}</a>', url, label, DUPLICATE)
+        return format_html('{}<div class="wechat-listed">{} {}</div>', when, by, again)
 
     @admin.display(description=_("template"))
     def template_link(self, obj: Notification) -> SafeString:

@@ -23,6 +23,7 @@ from ...models import Notification, SendLog
 from ...notification_state import State, states_of
 from ...statistics import Cause
 from ..base import Button, page
+from ..compose.again import cause_url, missed_buttons
 from ..parts.badges import state_badge, status_badge, with_test_mark
 from ..parts.causes import cause_row, chosen_cause, resending_of
 from ..parts.charts import segments
@@ -203,8 +204,10 @@ class ProgressMixin(ResendMixin):
             "causes": [
                 cause_row(self.admin_site, cause, notification=notification.pk)
                 | (resending_of(cause, mended, resend_url) if resend_url else {})
+                | {"again_url": cause_url(self.admin_site, request, notification.pk, cause)}
                 for cause in mended.causes
             ],
+            "missed": missed_buttons(self.admin_site, request, notification.pk, progress.counts),
             "names": self._names(request, notification, mended.causes),
             "resendable": mended.now() if resend_url else 0,
             "resend_url": resend_url,

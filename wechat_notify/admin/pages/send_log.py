@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...models import SendLog, SendLogQuerySet
 from ..base import Button, ReadOnlyMixin, page
+from ..compose.again import MessageAgainMixin
 from ..compose.button import compose_buttons
 from ..parts.actions import list_action
 from ..parts.explanations import needs_invitation
@@ -40,7 +41,13 @@ MOST_MSGID = 2**63
 
 @admin.register(SendLog)
 class SendLogAdmin(
-    DashboardMixin, RestsMixin, ResendMixin, ReviewedMixin, ExplainFailureMixin, ReadOnlyMixin
+    DashboardMixin,
+    RestsMixin,
+    ResendMixin,
+    MessageAgainMixin,
+    ReviewedMixin,
+    ExplainFailureMixin,
+    ReadOnlyMixin,
 ):
     """Read-only: only the app writes rows."""
 

@@ -33,6 +33,14 @@ def object_url(site: AdminSite, obj: Model) -> str:
     return reverse(name, args=[obj.pk], current_app=site.name)
 
 
+def delete_url(site: AdminSite, obj: Model) -> str:
+    """The page that asks before it deletes one object; "" where the site has none."""
+    if not site.is_registered(type(obj)):
+        return ""
+    name = f"admin:{obj._meta.app_label}_{obj._meta.model_name}_delete"
+    return reverse(name, args=[obj.pk], current_app=site.name)
+
+
 def link(url: str, text: Words | Model) -> SafeString:
     return format_html('<a href="{}">{}</a>', url, text) if url else format_html("{}", text)
 

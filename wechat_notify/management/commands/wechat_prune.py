@@ -21,8 +21,8 @@ def days(text: str) -> int:
 class Command(BaseCommand):
     help = (
         "Deletes messages older than RETENTION_DAYS from the send log, then the notifications "
-        "left without any, old receipts and failures of triggers. What is waiting or being sent is "
-        "never deleted. Safe beside workers."
+        "left without any, old receipts, failures of triggers and drafts. What is waiting or being "
+        "sent is never deleted. Safe beside workers."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -47,7 +47,8 @@ class Command(BaseCommand):
             told = [
                 f"Older than {age} days: {done.messages} messages, {done.notifications} "
                 f"notifications, {done.receipts} receipts and {done.failures} failures of triggers "
-                f"{what}."
+                f"{what}.",
+                f"{done.drafts} drafts {what}.",
             ]
             told += [f"{count} {name} {what}." for name, count in done.others.items()]
             self.stdout.write(" ".join(told))
