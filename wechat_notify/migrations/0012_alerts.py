@@ -10,7 +10,7 @@ import wechat_notify.models.exact
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("wechat_notify", "0009_menu"),
+        ("wechat_notify", "0011_test_messages"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     """
 
     dependencies = [
-        ("wechat_notify", "0009_menu"),
+        ("wechat_notify", "0012_alerts"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     """
 
     dependencies = [
-        ("wechat_notify", "0009_menu"),
+        ("wechat_notify", "0010_approvals"),
     ]
 
     operations = [
