@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.core.cache import caches
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
@@ -23,6 +24,12 @@ from wechat_notify.sending import forks_record, outcomes
 from wechat_notify.triggers import memory, watching
 from wechat_notify.triggers import trigger as names
 from wechat_notify.writing import content
+
+# Examples are the same in each run, and may take as long as a busy machine makes them.
+hypothesis.settings.register_profile(
+    "tests", derandomize=True, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

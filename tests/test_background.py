@@ -14,7 +14,7 @@ from django.core.cache import caches
 from django.db import OperationalError, transaction
 from django.test import Client
 from django.test import utils as django_test
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -213,9 +213,7 @@ def write(block: Any) -> list[int]:
 
 
 @pytest.mark.django_db(transaction=True)
-@hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@hypothesis_settings(max_examples=25)
 @given(st.lists(BLOCKS, min_size=1, max_size=3))
 def test_savepoints_that_are_rolled_back(configure: Configure, blocks: list[Any]) -> None:
     """Whatever is rolled back between, the rest of a transaction is handed over in one call."""

@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.caches import cache_contents
@@ -665,12 +665,7 @@ def test_mutated_requests_are_never_accepted(
 
     assert send(original).content == b"success"
 
-    @settings(
-        max_examples=sized(110, 340),
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        database=None,
-    )
+    @settings(max_examples=sized(110, 340))
     @given(st.lists(mutations, min_size=10, max_size=10))
     def check(batch: list[list[tuple[str, int, int, int]]]) -> None:
         for changes in batch:

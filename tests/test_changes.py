@@ -13,7 +13,7 @@ from django.db import models, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.db.models.signals import post_save, pre_save
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import make_binding, make_template
@@ -567,11 +567,7 @@ def three_triggers(told: Told) -> Iterator[Told]:
     return told
 
 
-@settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=120)
 @given(operations=st.lists(OPERATIONS, max_size=14))
 def test_whatever_happens(three_triggers: Told, operations: list[Any]) -> None:
     """Of each step that an object has seen, and that stays, its triggers tell exactly once."""

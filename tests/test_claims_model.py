@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import ORDER, openid
@@ -197,11 +197,7 @@ def only_workers(configure: Callable[..., None]) -> None:
 
 @pytest.mark.usefixtures("only_workers")
 @given(steps)
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=60)
 def test_whatever_happens_each_row_is_sent_once_and_none_starves(
     template: MessageTemplate,
     monkeypatch: pytest.MonkeyPatch,

@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import ORDER, make_bindings, make_template, make_user, openid
@@ -64,9 +64,7 @@ BINDINGS = st.lists(st.tuples(st.sampled_from(["default", "other"]), st.booleans
 
 
 @given(people=st.lists(BINDINGS, max_size=6), of_bindings=st.booleans(), reason=st.booleans())
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25)
 def test_both_ways_of_writing_agree(
     people: list[Any], of_bindings: bool, reason: bool, configure: Any
 ) -> None:

@@ -10,7 +10,7 @@ import unicodedata
 
 import pytest
 from django.utils import translation
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wechat_notify.wechat import fields
@@ -151,7 +151,6 @@ ONE_STEP_PAST = {
 
 
 @pytest.mark.parametrize("type_", ACCEPTED)
-@settings(deadline=None)
 @given(data=st.data())
 def test_what_the_platform_describes_is_accepted(type_, data):
     """Every value generated from the documented wording of a rule passes it."""
@@ -159,7 +158,6 @@ def test_what_the_platform_describes_is_accepted(type_, data):
 
 
 @pytest.mark.parametrize("type_", ONE_STEP_PAST)
-@settings(deadline=None)
 @given(data=st.data())
 def test_one_step_past_a_rule_is_refused_with_the_rule_named(type_, data):
     """A value just beyond the documented wording is refused, and the message holds the rule."""
@@ -414,7 +412,6 @@ def test_a_field_knows_whether_its_rule_is_documented():
     assert (word.documented, word.rule) == (False, None)
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("{} \n.DATAthing12：a\u3000")) | st.text())
 def test_parsing_never_fails(content):
     """Whatever the text, parsing gives fields with distinct ASCII names."""
@@ -467,7 +464,6 @@ def test_a_thing_is_trimmed_inside_its_limit(value, trimmed):
     assert trim(field("thing"), value) == trimmed
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_what_is_trimmed_fits(value):
     """A trimmed thing that is not empty passes, and trimming it again changes nothing."""
@@ -477,7 +473,6 @@ def test_what_is_trimmed_fits(value):
     assert trim(field("thing"), trimmed) == trimmed
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("ae\u0301\u20e3\ufe0f\u200d👍👩🏽🇨🇳각ᄀ\u1161\u11a8"), max_size=40))
 def test_trimming_never_cuts_inside_a_character(value):
     """What follows the cut never belongs to what stands before it."""

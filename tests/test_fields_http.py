@@ -24,7 +24,7 @@ TYPES = sorted(ACCEPTED)
 CONTENT = "\n".join(f"{type_}：{{{{{type_}{n}.DATA}}}}" for n, type_ in enumerate(TYPES, start=1))
 FIELDS = parse(CONTENT)
 TEMPLATE = {"template_id": "T", "title": "一切", "content": CONTENT}
-FEW = settings(max_examples=25, deadline=None)
+FEW = settings(max_examples=25)
 
 EVERYTHING = st.fixed_dictionaries({field.name: ACCEPTED[field.type] for field in FIELDS})
 
@@ -60,7 +60,7 @@ def test_what_the_lint_lets_through_is_accepted(client: WeChatClient, data: dict
 
 
 @pytest.mark.parametrize("type_", sorted(ONE_STEP_PAST))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_what_the_lint_refuses_comes_back_as_47003(
     client: WeChatClient, type_: str, data: st.DataObject

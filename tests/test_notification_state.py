@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
@@ -179,9 +179,7 @@ FACTS = st.fixed_dictionaries(
     at_rest=st.sets(st.sampled_from(["default", "other"])),
     unattended=st.sets(st.sampled_from(["default", "other"])),
 )
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25)
 def test_the_filter_says_what_the_list_says(
     cases: list[dict[str, Any]], at_rest: set[str], unattended: set[str], monkeypatch: Any
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import make_binding
@@ -79,9 +79,7 @@ STEPS = st.lists(st.tuples(STATUSES, st.sampled_from(["save", "undo", "only titl
 
 
 @given(first=STATUSES, steps=STEPS)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40)
 def test_any_sequence(db: None, first: str, steps: list[tuple[str, str]]) -> None:
     """It tells as often as the column became the value, whatever is done and undone between."""
     with transaction.atomic():

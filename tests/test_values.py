@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone, translation
 from django.utils.functional import lazystr
 from django.utils.safestring import mark_safe
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wechat_notify.wechat.fields import Field, check, parse
@@ -124,7 +124,6 @@ def test_an_aware_time_is_shown_in_the_active_zone():
         assert to_text(moment.replace(tzinfo=None), "time") == "2026年11月23日 20:00"
 
 
-@settings(deadline=None)
 @given(st.datetimes())
 def test_every_moment_passes_the_rules_of_time_and_date(moment):
     """What is formatted for a typed field keeps that field's rule, in any year."""
@@ -136,7 +135,6 @@ def test_every_moment_passes_the_rules_of_time_and_date(moment):
         assert check(Field("character_string1", "", "character_string"), short) is None
 
 
-@settings(deadline=None)
 @given(
     st.integers(0, 9_999_999_999)
     | st.decimals(0, Decimal("9999999999.99"), places=2)
@@ -285,7 +283,6 @@ def test_without_known_fields_names_and_values_must_be_sendable():
     assert [p.field for p in problems] == list(data)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), st.none() | st.text() | st.integers() | st.floats()))
 def test_what_has_no_problems_can_be_sent(data):
     """Wire data without problems is text through and through and encodes as UTF-8 JSON."""
