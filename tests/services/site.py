@@ -9,8 +9,8 @@ some; ``doctor``: what it says; ``tell N``: as many Celery tasks that notify one
 which people are to be reminded now; ``choose NAME``: somebody who is told of alerts; ``ban``:
 WeChat has stopped a template; ``late``: what waits is due since an hour; ``alerts``: the kind of
 each, and whether it is open; ``mails``: how many are sent, wait, and were given up.
-``order``: a new one, ``pay KEY MOMENT``: loads it, and saves
-it as paid at that moment.
+``order``: a new one, ``pay KEY DIRECTORY``: loads it, says so by a file in the directory, and saves
+it as paid at the moment that another file there names.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ import os
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import django
@@ -37,6 +38,7 @@ from django.utils import timezone  # noqa: E402
 from tests.factories import ORDER, make_binding, make_template, make_user, openid  # noqa: E402
 from tests.school.models import Appointment, Order  # noqa: E402
 from tests.services import celery_app  # noqa: E402 - a site imports its app, as Celery's guide says
+from tests.waiting import wait_until  # noqa: E402
 from tests.wechat_posts import event, post, receipt  # noqa: E402
 from wechat_notify.models import (  # noqa: E402
     Alert,
@@ -180,9 +182,12 @@ def order() -> Any:
     return Order.objects.create(buyer=make_user()).pk
 
 
-def pay(pk: str, moment: str) -> Any:
+def pay(pk: str, where: str) -> Any:
     mine = Order.objects.get(pk=pk)
-    time.sleep(max(0.0, float(moment) - time.time()))
+    (Path(where) / f"loaded-{os.getpid()}").touch()
+    moment = Path(where) / "moment"
+    wait_until(moment.exists)
+    time.sleep(max(0.0, float(moment.read_text()) - time.time()))
     mine.status = "paid"
     mine.save()
     return mine.pk

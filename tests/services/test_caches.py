@@ -96,7 +96,7 @@ def test_notify_does_not_wait_for_a_cache_that_is_down(sqlite_site: Site, cache:
     sqlite_site.ask("notify", 0)
     usual = time.monotonic() - started
     sqlite_site.ask("notify", 3, CACHE=cache, DISPATCHER=INLINE)
-    assert time.monotonic() - started < 2 * usual + 25  # once, it took 40 s for each call
+    assert time.monotonic() - started < 2 * usual + 38  # once, it took 40 s for each call
     assert sqlite_site.ask("counts") == {"pending": 3}
     assert sqlite_site.wechat.token_fetches <= 1
     sqlite_site.manage("wechat_deliver", "--watch", "--interval=0.1")
