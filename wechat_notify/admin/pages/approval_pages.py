@@ -56,7 +56,7 @@ class ApprovalMixin(BaseAdmin):
 
     def object_buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
         buttons = super().object_buttons(request, obj)
-        approval = Approval.objects.filter(notification=obj).first()
+        approval = _approval_of(obj)
         if approval is None or not may_approve(request):
             return buttons
         if approving.why_not(approval, request.user):
@@ -66,7 +66,7 @@ class ApprovalMixin(BaseAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets: Any = super().get_fieldsets(request, obj)
-        if obj is None or not Approval.objects.filter(notification=obj).exists():
+        if obj is None or _approval_of(obj) is None:
             return fieldsets
         return [*fieldsets, (_("Approval"), {"fields": ("approval_history",)})]
 
@@ -76,8 +76,8 @@ class ApprovalMixin(BaseAdmin):
     @display(description=gettext_lazy("what happened"))
     def approval_history(self, obj: Notification) -> SafeString:
         """Who asked, who decided, and when."""
-        found = Approval.objects.get(notification=obj)
-        context = {"moments": list(approval_moments(found))}
+        approval = _approval_of(obj)
+        context = {"moments": [] if approval is None else list(approval_moments(approval))}
         return render_to_string("wechat_notify/admin/timeline.html", context)
 
     # -- the pages ----------------------------------------------------------------------------
@@ -129,7 +129,7 @@ class ApprovalMixin(BaseAdmin):
 
     def _undecidable(self, request: HttpRequest, notification: Notification) -> HttpResponse | None:
         """Back to the notification's page, where there is nothing to decide for this user."""
-        approval = Approval.objects.filter(notification=notification).first()
+        approval = _approval_of(notification)
         if approval is None:
             problem = _("It does not wait for approval.")
         else:
@@ -173,6 +173,15 @@ class ApprovalMixin(BaseAdmin):
         self.log_change(request, notification, text)
         self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(self.url("change", notification.pk))
+
+
+def _approval_of(notification: Any) -> Approval | None:
+    """Its request, open or decided. Kept on the object: Django asks for the fieldsets several times
+    a page."""
+    if not hasattr(notification, "own_approval"):
+        notification.own_approval = Approval.objects.filter(notification=notification).first()
+    found: Approval | None = notification.own_approval
+    return found
 
 
 @source

@@ -136,7 +136,8 @@ def _waits_for(log: SendLog) -> Iterator[str]:
 def holdups(notification: Notification) -> Iterator[str]:
     """What prevents the waiting messages of a notification from being sent."""
     account = notification.template.account
-    for approval in Approval.objects.filter(notification=notification, decision=""):
+    held = notification.held_at is not None
+    for approval in Approval.objects.filter(notification=notification, decision="") if held else ():
         when = date_format(timezone.localtime(approval.asked_at), "DATETIME_FORMAT")
         names = {"name": approval.asker, "time": when}
         text = _("Asked for by %(name)s at %(time)s: it waits for a second person’s approval.")
