@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone, translation
 
@@ -18,7 +20,6 @@ from wechat_notify import duties, services
 from wechat_notify.approving import approve, expire_held, fingerprint, refuse
 from wechat_notify.backends import locmem
 from wechat_notify.exceptions import CannotDecide
-from wechat_notify.management.commands.wechat_deliver import Command as Deliver
 from wechat_notify.models import (
     Approval,
     MessageTemplate,
@@ -239,7 +240,7 @@ def test_no_other_verb_frees_what_is_held(
     with django_capture_on_commit_callbacks(execute=True):
         verb(held)
     engine.deliver()
-    Deliver().run_from_argv(["manage.py", "wechat_deliver"])
+    call_command("wechat_deliver", stdout=StringIO())
     assert locmem.outbox == []
     assert (statuses(held), due(held)) == ({"pending": 3}, 0)
     if held.template.rests:
