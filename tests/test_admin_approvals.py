@@ -269,6 +269,16 @@ def test_what_is_over_cannot_be_approved(held: Notification, end: str) -> None:
     assert (due(held), outbox) == (0, [])
 
 
+def test_what_was_called_off_by_other_code_is_not_offered(held: Notification) -> None:
+    """Neither on the list nor by its address, although nobody has withdrawn the request."""
+    held.logs.update(status="cancelled", due_at=None)
+    Notification.objects.update(cancelled_at=timezone.now())
+    client = browser(*APPROVE)
+    assert "Nothing waits for approval." in text(client.get(page("notification", "to_approve")))
+    looked = client.get(page("notification", "approve", held.pk), follow=True)
+    assert "No message waits any more" in told(looked)
+
+
 @pytest.mark.parametrize("seen", ["", "x", None])
 def test_an_answer_without_what_was_seen_approves_nothing(
     held: Notification, seen: str | None

@@ -400,6 +400,14 @@ def test_what_was_never_held_cannot_be_approved(template: MessageTemplate, secon
         approve(made, second)
 
 
+def test_what_was_called_off_row_by_row_cannot_be_approved(held: Notification, second: Any) -> None:
+    """By code that knows nothing of approvals: the request ends with it."""
+    held.logs.update(status="cancelled", due_at=None)
+    with pytest.raises(CannotDecide, match="No message waits any more"):
+        approve(held, second, seen=fingerprint(held))
+    assert decision(held)[0] == "withdrawn"
+
+
 def test_the_record_outlives_the_people(held: Notification, asker: Any, second: Any) -> None:
     """Their names stay when they are deleted."""
     approve(held, second)

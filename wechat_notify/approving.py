@@ -23,6 +23,7 @@ from .models import (
     ApprovalRequest,
     Notification,
     SendLog,
+    SendLogQuerySet,
     database,
     repeats_on_conflict,
 )
@@ -41,7 +42,7 @@ def connect() -> None:
 
 def fingerprint(notification: Notification) -> str:
     """What somebody has seen who looks at it now: another one, and it must be looked at again."""
-    waiting = SendLog.objects.waiting().filter(notification=notification).count()
+    waiting = _waiting(notification).count()
     template = notification.template
     seen = [
         waiting,
@@ -113,7 +114,16 @@ def why_not(request: ApprovalRequest, by: Any) -> str:
     return texts[Decision(request.decision)] % names
 
 
+def nothing_waits() -> str:
+    """Why nothing is decided any more about what was called off in another way."""
+    return _("No message waits any more. There is nothing to decide.")
+
+
 # -- pieces -----------------------------------------------------------------------------------
+
+
+def _waiting(notification: Notification) -> SendLogQuerySet:
+    return SendLog.objects.waiting().filter(notification=notification)
 
 
 def _request_of(notification: Notification) -> Any:
@@ -131,6 +141,9 @@ def _problem(notification: Notification, by: Any, seen: str = "") -> str:
     if notification.expires_at is not None and notification.expires_at <= timezone.now():
         _expire(notification)
         return _("It expired before somebody approved it. Nothing was sent.")
+    if not _waiting(notification).exists():
+        end_requests(_request_of(notification), Decision.WITHDRAWN)
+        return nothing_waits()
     if seen and seen != fingerprint(notification):
         return _("It has changed since you looked at it. Look at it again.")
     return ""
@@ -154,8 +167,9 @@ def _expire(notification: Notification) -> None:
         _lock(notification)
         if not end_requests(_request_of(notification), Decision.EXPIRED):
             return  # somebody has decided at this moment
-        waiting = SendLog.objects.waiting().filter(notification=notification)
-        waiting.update(status=SendLog.Status.EXPIRED, due_at=None, finished_at=timezone.now())
+        _waiting(notification).update(
+            status=SendLog.Status.EXPIRED, due_at=None, finished_at=timezone.now()
+        )
 
 
 def _moment(request: ApprovalRequest) -> str:

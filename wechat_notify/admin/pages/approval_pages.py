@@ -134,6 +134,8 @@ class ApprovalMixin(BaseAdmin):
             problem = _("It does not wait for approval.")
         else:
             problem = approving.why_not(approval, request.user)
+        if not problem and notification.cancelled_at is not None:
+            problem = approving.nothing_waits()
         return self._told_why(request, notification, problem) if problem else None
 
     def _told_why(
@@ -188,7 +190,7 @@ def _approval_of(notification: Any) -> Approval | None:
 def notifications_to_approve(site: AdminSite, request: HttpRequest) -> Any:
     """Those of the accounts that this member of staff may use, the oldest first."""
     rows: Any = site.get_model_admin(Notification).get_queryset(request)
-    held = rows.filter(approval__decision="", held_at__isnull=False)
+    held = rows.filter(approval__decision="", held_at__isnull=False, cancelled_at__isnull=True)
     held = held.select_related("approval", "template", "revision").order_by("pk")[:LISTED]
     for notification in held:
         approval = notification.approval
