@@ -94,7 +94,7 @@ from .writing.prepared import Options, prepare
 from .writing.recipients import Users
 from .writing.sent_again import repeats_of
 from .writing.what_waits import UNCHANGED, Unchanged, call_off, lock, move, nothing_waits, set_times
-from .writing.written_again import final_rows, resend_key, rows_of_each, write_again
+from .writing.written_again import final_rows, keys_of_each, resend_key, write_again
 
 __all__ = [
     "add_template",
@@ -436,8 +436,8 @@ def _write_again(
         # Lock them: ``chosen`` may leave out what is resent already, by somebody else just now.
         list(olds.select_for_update(no_key=_no_key()).values_list("pk", flat=True))
         priority, _chosen = priority_by_number(chosen)
-        rows = rows_of_each(chosen)
-        for old in olds.filter(pk__in=rows).select_related("template"):
+        rows = keys_of_each(chosen)
+        for old in olds.filter(pk__in=rows.keys()).select_related("template"):
             template = find_active(template_again(old), None)
             _ready_to_send(template.account)
             key = resend_key(token, old.pk) if token else None

@@ -1,6 +1,6 @@
 """Who gets a message: from the ``users`` of ``notify()`` to one target for each openid."""
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, TypeAlias, TypeGuard
@@ -112,12 +112,14 @@ def _mark(target: Target) -> Hashable:
     return target.openid or ("user", target.user.pk)
 
 
-def targets_again(logs: QuerySet[SendLog], account: str) -> Iterator[tuple[SendLog, Target]]:
-    """The targets of rows that are sent again.
+def targets_again(rows: Sequence[int], account: str) -> Iterator[tuple[SendLog, Target]]:
+    """The targets of rows that are sent again, which are given by their keys. Reads in chunks.
 
     Each has its row's openid. A row without one has a target for each openid of its user.
     """
-    for chunk in pages_by_key(logs.select_related("user", "binding"), CHUNK):
+    logs = SendLog.objects.select_related("user", "binding").order_by("pk")
+    for first in range(0, len(rows), CHUNK):
+        chunk = list(logs.filter(pk__in=rows[first : first + CHUNK]))
         unbound = [log.user for log in chunk if log.user is not None and not log.openid]
         by_user = _bindings_of(unbound, account)
         for log in chunk:

@@ -1,7 +1,7 @@
 """Writes rows of the send log again, as new rows of a new notification."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -27,21 +27,15 @@ def final_rows(logs: SendLog | Iterable[SendLog]) -> QuerySet[SendLog]:
     return SendLog.objects.final().filter(pk__in=pks)
 
 
-def rows_of_each(chosen: QuerySet[SendLog]) -> dict[int, QuerySet[SendLog]]:
-    """The rows of each notification among ``chosen``, by the notification's key.
+def keys_of_each(chosen: QuerySet[SendLog]) -> dict[int, list[int]]:
+    """The keys of the rows of each notification among ``chosen``, by the notification's own.
 
-    Few rows are named by their keys: what chose them may have to look at the whole table, which
-    must not happen again for each of thousands of notifications.
+    Asked once: what chose the rows may have to look at the whole table.
     """
     keys: defaultdict[int, list[int]] = defaultdict(list)
-    for notification, pk in chosen.order_by().values_list("notification_id", "pk"):
+    for notification, pk in chosen.order_by("pk").values_list("notification_id", "pk"):
         keys[notification].append(pk)
-    return {
-        notification: SendLog.objects.filter(pk__in=pks)
-        if len(pks) <= recipients.CHUNK
-        else chosen.filter(notification=notification)
-        for notification, pks in keys.items()
-    }
+    return keys
 
 
 def resend_key(token: str, old: int | str = "") -> str:
@@ -54,15 +48,16 @@ def resend_key(token: str, old: int | str = "") -> str:
 
 def write_again(
     old: Notification,
-    logs: QuerySet[SendLog],
+    rows: Sequence[int],
     template: MessageTemplate,
     *,
     key: str | None,
     priority: Priority,
     created_by: Any,
 ) -> Notification:
-    """A new notification of ``template`` with the content of ``old``, and a row for each log.
+    """A new notification of ``template`` with the content of ``old``, and rows like its ``rows``.
 
+    These are given by their keys, in their order.
     It has no expiry. What was urgent stays so; anything else has this ``priority``. If ``key`` was
     used before, returns that notification and writes nothing.
     """
@@ -81,7 +76,7 @@ def write_again(
     )
     if winner := save_once(new):
         return winner
-    insert(new, _rows(old, logs, template), due_or_parked(new))
+    insert(new, _rows(old, rows, template), due_or_parked(new))
     return new
 
 
@@ -106,9 +101,9 @@ def checked_shared(ids: Iterable[int]) -> Iterator[tuple[int, str]]:
         yield old.pk, _why_not(old, template_again(old), None)
 
 
-def _rows(old: Notification, logs: QuerySet[SendLog], template: MessageTemplate) -> Iterator[Row]:
+def _rows(old: Notification, rows: Sequence[int], template: MessageTemplate) -> Iterator[Row]:
     why_not = _check(old, template)
-    for log, target in recipients.targets_again(logs, template.account):
+    for log, target in recipients.targets_again(rows, template.account):
         yield Row(target, log.data, reason=why_not(log), resend_of=log.pk)
 
 
