@@ -62,6 +62,7 @@ def make(template: MessageTemplate) -> dict[str, str]:
         "not reached": f"notification/{notification.pk}/not-reached/",
         "reschedule": f"notification/{notification.pk}/reschedule/",
         "resend": f"notification/{notification.pk}/resend/",
+        "resend a cause": f"notification/{notification.pk}/resend/?status=failed&errcode=-1",
         "cancel": f"notification/{notification.pk}/cancel/",
         "held": f"notification/{held.pk}/change/",
         "to approve": "notification/to-approve/",
