@@ -2,14 +2,8 @@
 
 from django.urls import path
 
-from .views.binding import (
-    BindQRImageView,
-    BindQRStatusView,
-    BindQRView,
-    BindReturnView,
-    BindView,
-    UnbindView,
-)
+from .views.binding import BindReturnView, BindView, UnbindView
+from .views.binding_code import BindQRImageView, BindQRStatusView, BindQRView
 from .views.callback import CallbackView
 from .views.invited import (
     InvitedQRImageView,

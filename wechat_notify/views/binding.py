@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from django.contrib.auth.mixins import AccessMixin
 from django.contrib.auth.views import redirect_to_login
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.utils.crypto import constant_time_compare, get_random_string, salted_hmac
 from django.utils.decorators import method_decorator
 from django.utils.encoding import iri_to_uri
@@ -23,12 +23,12 @@ from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.generic import View
 
 from .. import services
-from ..binding import attempts, by_oauth, by_qrcode
+from ..binding import by_oauth
 from ..binding.attempts import Visitor
 from ..binding.by_oauth import Result
 from ..conf import settings
-from ..exceptions import AccountNotConfigured, TooManyAttempts, TransportError, WeChatError
-from ..models import BindingRequest, OpenIDBinding
+from ..exceptions import AccountNotConfigured, TooManyAttempts
+from ..models import OpenIDBinding
 from ..wechat import oauth
 from .binding_link import in_wechat, login_is_missing, page_link, public_url
 
@@ -36,8 +36,6 @@ SESSION_KEY = "wechat_notify_browser"
 SECRET_LENGTH = 32
 # Django redirects to 2,048 characters at most, and "next" is quoted once more on the way.
 LONGEST_NEXT = 1_500
-
-State = BindingRequest.State
 
 # The status of the page that tells how an authorisation ended.
 STATUSES = {
@@ -230,71 +228,6 @@ class BindReturnView(AuthorizingPage):
             return HttpResponseRedirect(ending.next_url)
         # A person who does not follow yet is told so first.
         return self.to_page("bind", ending.next_url)
-
-
-class BindQRView(BindingPage):
-    """A QR code to scan with the phone. The page notices the scan by itself, and goes on.
-
-    A GET shows the code that is good now, or else a button that asks for one: the POST asks WeChat,
-    and leads back to the GET.
-    """
-
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if self.follows:
-            return self.to_page("bind", self.next_url)
-        shown = by_qrcode.on_show(self.visitor)
-        context = {
-            "shown": shown,
-            "status_url": self.link("bind_qr_status", pk=shown.pk) if shown else "",
-            "image_url": self.link("bind_qr_image", pk=shown.pk) if shown else "",
-            "bindings": self.bindings,
-            "next_url": self.next_url,
-            "bind_url": self.link("bind", self.next_url),
-            "again_url": self.link("bind_qr", self.next_url),
-        }
-        return self.page("bind_qr", context)
-
-    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if self.follows:
-            return self.to_page("bind", self.next_url)
-        try:
-            by_qrcode.show(self.visitor, next_url=self.next_url)
-        except (WeChatError, TransportError):
-            return self.ending(Result.FAILED, self.next_url)
-        except TooManyAttempts:
-            return self.ending(Result.TOO_MANY, self.next_url)
-        return self.to_page("bind_qr", self.next_url)
-
-
-class ShownCode(BindingPage):
-    """Something about a code that this session shows; 404 for another session's."""
-
-    raise_exception = True
-
-    def shown(self) -> BindingRequest:
-        mine = attempts.of(self.visitor, OpenIDBinding.Source.QR)
-        return get_object_or_404(mine, pk=self.kwargs["pk"])
-
-
-class BindQRImageView(ShownCode):
-    """The code itself, as a PNG."""
-
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        return HttpResponse(by_qrcode.image(self.shown()), content_type="image/png")
-
-
-class BindQRStatusView(ShownCode):
-    """What the page asks every few seconds: ``{"state": …, "location": …}``.
-
-    ``state`` is "waiting", "bound", "conflict", "failed" or "expired".
-    """
-
-    def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        shown = self.shown()
-        is_over = shown.state == State.WAITING and not shown.is_open
-        state = "expired" if is_over else str(shown.state)
-        location = shown.next_url or self.link("bind")
-        return JsonResponse({"state": state, "location": location})
 
 
 class UnbindView(BindingPage):

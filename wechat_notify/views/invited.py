@@ -12,15 +12,8 @@ from django.http.response import HttpResponseBase
 
 from ..binding import attempts, by_qrcode, invitations
 from ..binding.invitations import Invitation
-from .binding import (
-    SESSION_KEY,
-    AuthorizingPage,
-    BindQRImageView,
-    BindQRStatusView,
-    BindQRView,
-    BindReturnView,
-    BindView,
-)
+from .binding import SESSION_KEY, AuthorizingPage, BindReturnView, BindView
+from .binding_code import BindQRImageView, BindQRStatusView, BindQRView
 from .binding_link import page_link
 
 

@@ -110,7 +110,7 @@ class NotReachedMixin(BaseAdmin):
     @page("<path:object_id>/not-reached.csv", "not_reached_csv")
     def _not_reached_csv_view(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         notification = self._notification(request, object_id)
-        headings = (str(capfirst(WHO)), _("Status"), _("Why"), _("What to do"))
+        headings = (capfirst(str(WHO)), _("Status"), _("Why"), _("What to do"))
         file_name = f"not-reached-{notification.pk}.csv"
         return csv_response(file_name, headings, _rows(who_was_not_reached(notification)))
 
