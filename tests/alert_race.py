@@ -9,7 +9,8 @@ from datetime import timedelta
 import django
 from django.conf import settings
 
-settings.DATABASES["default"].setdefault("OPTIONS", {})["timeout"] = 20
+if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    settings.DATABASES["default"].setdefault("OPTIONS", {})["timeout"] = 20
 django.setup()
 
 from django.contrib.auth.models import Permission  # noqa: E402

@@ -15,6 +15,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tests.databases import database_url
 from tests.factories import ORDER, make_bindings, make_template, make_user, openid
 from wechat_notify.alerts.looking import Changes, look
 from wechat_notify.alerts.present import is_unusual
@@ -402,11 +403,12 @@ def test_what_was_over_long_ago_is_deleted_with_the_send_log(clock: Clock) -> No
     assert [alert.account for alert in Alert.objects.all()] == ["default"]
 
 
+@pytest.mark.django_db(transaction=True)
 def test_eight_at_once_open_one_and_close_one(tmp_path: Path) -> None:
     """By the database, on connections of their own; and each person gets one e-mail of each."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.alert_race"],
-        env={**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/race.sqlite3"},
+        env={**os.environ, "DATABASE_URL": database_url(tmp_path)},
         capture_output=True,
         check=False,
         timeout=110,

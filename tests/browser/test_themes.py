@@ -215,7 +215,7 @@ def test_open_alerts_are_found_from_the_first_page(site: Site, open_browser: Any
     for name in ("index", "app"):
         page.goto(site.pages[name])
         if site.theme == "simpleui":
-            page.get_by_text("Alerts", exact=True).first.wait_for()
+            page.get_by_text("Alerts", exact=True).first.wait_for(state="attached")
         else:
             page.locator(".wechat-alerts a").first.click(trial=True)
             for size in (NARROW, DESKTOP["viewport"]):
