@@ -16,7 +16,7 @@ from collections.abc import Callable
 from ..conf import settings
 from ..models import SendLog
 from ..types import SendResult
-from . import database_clock, outbox, policy
+from . import database_clock, outbox, outcomes, policy
 from .claims import LOOK_SECONDS
 from .intake import Intake
 from .lane import Lane
@@ -237,6 +237,7 @@ class _Run:
             result, attempt, now=database_clock.now(), max_attempts=self._max_attempts
         )
         self._ledger.note(row, job.shared.template_pk, decision, result)
+        outcomes.note(row.account, decision)
         return decision
 
     def _note_answer(self, lane: Lane) -> None:

@@ -64,7 +64,6 @@ class Ledger:
         # Before the aftermath, which may raise.
         self._notes.append((_as_result(row, decision, result), decision))
         if result is not None:
-            outcomes.note(row.account, decision)
             self._aftermath.add(row, template_pk, decision, result)
 
     def write(self) -> tuple[set[int], int]:
