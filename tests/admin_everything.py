@@ -39,7 +39,7 @@ def make(template: MessageTemplate) -> dict[str, str]:
         name="家长们", account="default", criteria={"everyone": True}
     )
     held = hold(bindings, template)
-    draft = Draft.objects.create(
+    Draft.objects.create(
         account="default", template=template, title="冬季校服", inputs={"value_thing2": ["校服"]}
     )
     Breaker("default").trip(50007, "account frozen rid: 1-2-3")
@@ -57,7 +57,6 @@ def make(template: MessageTemplate) -> dict[str, str]:
         "duplicate": f"notification/compose/?earlier={notification.pk}&outcome=all",
         "again": f"notification/compose/?earlier={notification.pk}&outcome=failed",
         "drafts": "draft/",
-        "delete draft": f"draft/{draft.pk}/delete/",
         "notification": f"notification/{notification.pk}/change/",
         "not reached": f"notification/{notification.pk}/not-reached/",
         "reschedule": f"notification/{notification.pk}/reschedule/",

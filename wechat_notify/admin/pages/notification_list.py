@@ -237,7 +237,7 @@ class NotificationAdmin(
             url = again_url(self.admin_site, obj.pk, Outcome.ALL)
             label = _("Duplicate “%s”") % obj
             again = format_html('<a href="{}" aria-label="{}">{}</a>', url, label, DUPLICATE)
-        return format_html('{}<div class="wechat-listed">{} {}</div>', when, by, again)
+        return format_html('{}<div class="wechat-listed">{}</div>{}', when, by, again)
 
     @admin.display(description=_("template"))
     def template_link(self, obj: Notification) -> SafeString:
