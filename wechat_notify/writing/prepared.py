@@ -92,19 +92,8 @@ def prepare(
     priority = options.priority
     if priority is None:
         priority, users = priority_by_number(users)
-    notification = Notification(
-        template=template,
-        revision_id=template.revision_id,
-        title=content.title_for(template, options.title, shared),
-        data=shared,
-        url=content.absolute_url(options.url),
-        miniprogram=content.complete(options.miniprogram),
-        key=options.key or None,
-        send_at=options.send_at,
-        expires_at=options.expires_at,
-        priority=Notification.Priority(priority),
-        **more,
-    )
+    more["priority"] = Notification.Priority(priority)
+    notification = _notification(template, options, shared, **more)
     own = partial(content.own_data, template, data) if callable(data) else None
     rows = Rows(
         notification,
@@ -117,3 +106,21 @@ def prepare(
         repeats=repeats,
     )
     return Prepared(notification, rows)
+
+
+def _notification(
+    template: MessageTemplate, options: Options, shared: dict[str, Any], **more: Any
+) -> Notification:
+    """The notification of these ``options``, which are checked; ``more`` fields. Not saved."""
+    return Notification(
+        template=template,
+        revision_id=template.revision_id,
+        title=content.title_for(template, options.title, shared),
+        data=shared,
+        url=content.absolute_url(options.url),
+        miniprogram=content.complete(options.miniprogram),
+        key=options.key or None,
+        send_at=options.send_at,
+        expires_at=options.expires_at,
+        **more,
+    )

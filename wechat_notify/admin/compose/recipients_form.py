@@ -1,7 +1,6 @@
 """The part of the form that chooses the recipients."""
 
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from django import forms
@@ -20,7 +19,7 @@ from ..permissions import may_see_saved_recipients
 from .audience import everyone
 from .criteria import Criteria, audience
 from .draft import Composing
-from .earlier import Earlier, EarlierPeople, Outcome
+from .earlier_form import EarlierForm
 from .list_selection import Selection
 from .narrowing import EVERYBODY, Narrowing
 from .pasted import MOST_PASTED, Pasted, split, understand
@@ -50,7 +49,7 @@ class GroupsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # 
         return f"{obj} ({obj.members})"  # type: ignore[attr-defined]  # an annotation
 
 
-class RecipientsForm(forms.Form):
+class RecipientsForm(EarlierForm):
     """Everyone, groups, single people, a pasted list, a table, rows of another list, people of an
     earlier notification and saved recipients, all together. Once valid, ``cleaned_data`` has
     ``criteria`` (all but saved recipients) and ``audience``."""
@@ -96,9 +95,6 @@ class RecipientsForm(forms.Form):
     list_label = forms.CharField(required=False, widget=forms.HiddenInput)
     list_query = forms.CharField(required=False, widget=forms.HiddenInput)
     list_ids = forms.CharField(required=False, widget=forms.HiddenInput)
-    earlier = forms.CharField(required=False, widget=forms.HiddenInput)
-    outcome = forms.CharField(required=False, widget=forms.HiddenInput)
-    outcome_of = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, composing: Composing, data: QueryDict | None = None) -> None:
         super().__init__(data)
@@ -161,44 +157,6 @@ class RecipientsForm(forms.Form):
             return self.visible.filter(pk__in=chosen.values("pk")).count()
         except LookupError:
             return None
-
-    def earlier_choice(self) -> Earlier | None:
-        """The notification whose people are meant, also if the form is invalid."""
-        number, outcome, detail = (
-            str(self[name].value() or "") for name in ("earlier", "outcome", "outcome_of")
-        )
-        if not number:
-            return None
-        cancelled = self.composing.cancelled if outcome == Outcome.WAITING else None
-        return Earlier(number, outcome or Outcome.ALL, detail, cancelled)
-
-    @cached_property
-    def earlier_people(self) -> EarlierPeople | None:
-        """Who that is, also if the form is invalid; None if nobody was chosen, or it is gone."""
-        choice = self.earlier_choice()
-        try:
-            return choice.people(self.composing.people) if choice is not None else None
-        except LookupError:
-            return None
-
-    def clean_earlier(self) -> EarlierPeople | None:
-        people = self.earlier_people
-        if people is None and self.earlier_choice() is not None:
-            raise ValidationError(
-                _("The earlier notification is not there any more, or you may not see it.")
-            )
-        if people is None or people.outcome is not Outcome.WAITING:
-            return people
-        if lost := people.out_of_reach(self._account):
-            text = ngettext_lazy(
-                "%(count)d of these people is not among those whom you may write to. It has to be "
-                "edited by somebody who may write to all of them.",
-                "%(count)d of these people are not among those whom you may write to. It has to be "
-                "edited by somebody who may write to all of them.",
-                "count",
-            )
-            raise ValidationError(text, params={"count": lost})
-        return people
 
     def clean_pasted(self) -> Pasted:
         entries = split(self.cleaned_data["pasted"])
