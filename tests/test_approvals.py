@@ -209,6 +209,11 @@ def _time_edited(held: Notification) -> None:
     resume(held)
 
 
+def _reschedule(held: Notification) -> None:
+    services.reschedule(held, send_at=timezone.now() + timedelta(hours=1))
+    services.reschedule(held, send_at=None)
+
+
 VERBS: list[Callable[[Notification], Any]] = [
     resume,
     _resume_after_pause,
@@ -223,6 +228,7 @@ VERBS: list[Callable[[Notification], Any]] = [
     _wait_for_long,
     _due_by_hand,
     _time_edited,
+    _reschedule,
     lambda held: services.dispatch([held]),
     lambda _held: duties.run_due(),
     lambda _held: expire_held(),
@@ -337,6 +343,23 @@ def test_what_was_withdrawn_cannot_be_approved(held: Notification, second: Any) 
     with pytest.raises(CannotDecide, match="It was withdrawn"):
         approve(held, second)
     assert statuses(held) == {"cancelled": 3}
+
+
+def test_what_was_replaced_by_another_cannot_be_approved(
+    held: Notification, asker: Any, second: Any
+) -> None:
+    """Its request is withdrawn, and the other one waits for an approval of its own."""
+
+    def write(cancelled: Any) -> Notification:
+        people = [log.binding for log in cancelled]
+        return notify(people, held.template, ORDER, created_by=asker, _source=ADMIN)
+
+    new = services.send_instead(held, write)
+    assert decision(held)[0] == "withdrawn"
+    with pytest.raises(CannotDecide, match="It was withdrawn"):
+        approve(held, second)
+    assert (new.replaces, statuses(new)) == (held, {"pending": 3})
+    assert approve(new, second) == 3
 
 
 def test_cancelling_after_an_approval_leaves_the_record(held: Notification, second: Any) -> None:

@@ -13,8 +13,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..exceptions import InvalidData, Problem
-from ..models import Notification, SendLog, SendLogQuerySet
+from ..models import Approval, Notification, SendLog, SendLogQuerySet
 from .content import time_problems
+from .held import Decision, end_requests
 
 Status = SendLog.Status
 
@@ -77,8 +78,8 @@ def move(notification: Notification, send_at: datetime | None) -> int:
 def call_off(notification: Notification) -> SendLogQuerySet:
     """Cancel the waiting rows. Returns just those that this call has cancelled.
 
-    Where nothing else can leave any more, the notification counts as cancelled. Call it inside a
-    transaction, after ``lock()``.
+    Where nothing else can leave any more, the notification counts as cancelled, and a request for
+    its approval as withdrawn. Call it inside a transaction, after ``lock()``.
     """
     now = timezone.now()
     rows = SendLog.objects.filter(notification=notification)
@@ -86,4 +87,5 @@ def call_off(notification: Notification) -> SendLogQuerySet:
     if not rows.filter(status__in=SendLog.OPEN).exists():
         still = Notification.objects.filter(pk=notification.pk, cancelled_at__isnull=True)
         still.update(cancelled_at=now)
+        end_requests(Approval.objects.filter(notification=notification), Decision.WITHDRAWN)
     return rows.filter(status=Status.CANCELLED, finished_at=now)
