@@ -53,6 +53,8 @@ WORDS = (
     Word("错误码", "[Ee]rrcode"),
     Word("请求编号（rid）、消息编号（msgid）", r"(?<![（a-z])(?:rid|msgid)\b"),
     Word("公众号的名称", "别名|ACCOUNTS"),
+    # A person pauses a notification; an account that WeChat has stopped is at rest.
+    Word("公众号休息", "公众号[^，。：；]*暂停"),
     Word("10 分钟", "十分钟"),
     Word(
         "发送进程",
