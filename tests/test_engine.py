@@ -933,8 +933,9 @@ def test_what_comes_back_from_an_attempt_is_still_called_off_or_held(
 ) -> None:
     """Cancelled or paused while in flight and then answered "busy": no second attempt."""
     called_off, held = queue([openid(1)]), queue([openid(2)])
-    wechat.fail(-1, times=2)
+    wechat.fail(-1, times=None)  # a slow run may try it again itself
     engine.deliver()
+    wechat.clear_faults()
     SendLog.objects.update(
         status=Status.SENDING
     )  # as they stood when the person pressed the button
