@@ -88,7 +88,7 @@ def test_killed_workers_lose_and_double_nothing(
     chance = random.Random(20261123)
     assert nursery.ask(f"rows {MESSAGES}") == {"pending": MESSAGES}
     for _ in range(KILLS):
-        enough = min(len(sandbox.messages) + chance.randrange(20), MESSAGES)
+        enough = min(len(sandbox.messages) + chance.randrange(12), MESSAGES)
         pid = nursery.ask("spawn")
         wait_until(lambda: len(sandbox.messages) >= enough)  # noqa: B023
         time.sleep(chance.uniform(0, 0.02))
