@@ -75,7 +75,7 @@ def make(template: MessageTemplate) -> dict[str, str]:
         "add binding": "openidbinding/add/",
         "binding": f"openidbinding/{bindings[0].pk}/change/",
         "poster": "openidbinding/poster/",
-        "invite": f"openidbinding/invite/default/?notification={notification.pk}",
+        "invite": f"openidbinding/invite/default/?user={bindings[0].user_id}",
         "recipients": "recipientfilter/",
         "saved": f"recipientfilter/{saved.pk}/change/",
         "alerts": "alert/",
