@@ -308,6 +308,16 @@ def test_what_was_not_tried_is_no_failure(configure: Configure) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_tests_that_fail_are_no_failures(wechat: Sandbox, known_template: MessageTemplate) -> None:
+    """Whoever tries a template out alarms nobody."""
+    wechat.fail(47003, times=25)
+    notify([openid(number) for number in range(40)], known_template, ORDER, is_test=True)
+    deliver()
+    assert failures("default") == Count()
+    assert look() == Changes([], [])
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_fails_as_a_rule_is_not_told(wechat: Sandbox, known_template: MessageTemplate) -> None:
     """A site that writes to many who have unfollowed knows that by the week before."""
     wechat.fail(47003, times=25)

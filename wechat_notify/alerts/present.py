@@ -173,14 +173,15 @@ def _usual(account: str) -> float:
     kept: object = cache.get(key)
     if isinstance(kept, float):
         return kept
-    usual = share_failed(SendLog.objects.filter(account=account), USUAL_DAYS)
+    usual = share_failed(SendLog.objects.without_tests().filter(account=account), USUAL_DAYS)
     cache.set(key, usual, USUAL_KEPT_SECONDS)
     return usual
 
 
 def _commonest(account: str) -> tuple[int | None, str]:
     """The errcode that most of the newest failures have, and the words of one without any."""
-    failed = SendLog.objects.filter(account=account, status=SendLog.Status.FAILED)
+    counted = SendLog.objects.without_tests()
+    failed = counted.filter(account=account, status=SendLog.Status.FAILED)
     newest = list(failed.order_by("-pk").values_list("errcode", "errmsg")[:LOOKED_AT])
     if not newest:
         return None, ""

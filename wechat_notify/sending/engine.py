@@ -237,7 +237,8 @@ class _Run:
             result, attempt, now=database_clock.now(), max_attempts=self._max_attempts
         )
         self._ledger.note(row, job.shared.template_pk, decision, result)
-        outcomes.note(row.account, decision)
+        if not job.shared.notification.is_test:
+            outcomes.note(row.account, decision)
         return decision
 
     def _note_answer(self, lane: Lane) -> None:
