@@ -13,7 +13,7 @@ from ...models import Draft, as_title
 from ..parts.filters import NUMBER
 from ..permissions import may_see_others_drafts, narrowed
 from .button import compose_url
-from .draft import VALUE, carried
+from .composed import VALUE, carried
 from .form import ComposeForm
 
 NOT_KEPT = ("draft", "leave_out")

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from .draft import Composing
+from .composed import Composing
 from .earlier import Earlier, EarlierPeople, Outcome
 
 

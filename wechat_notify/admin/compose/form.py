@@ -16,7 +16,7 @@ from ...models import TITLE_LENGTH, Notification, as_title
 from ...placeholders import has_placeholders
 from ...types import MiniProgram
 from ...wechat import fields as template_fields
-from .draft import VALUE, Composing, Draft
+from .composed import VALUE, Composed, Composing
 from .earlier_values import EarlierValues, KeptValues
 from .inputs import MomentField, ValueField
 from .recipients_form import RecipientsForm
@@ -25,7 +25,7 @@ NOW, LATER = "now", "later"
 
 
 class ComposeForm(RecipientsForm):
-    """A whole message. Once it ``is_valid()``, ``draft`` is what was composed."""
+    """A whole message. Once it ``is_valid()``, ``composed`` is what was composed."""
 
     title = forms.CharField(
         label=_("Title"),
@@ -142,10 +142,10 @@ class ComposeForm(RecipientsForm):
         return url, {"appid": appid, "pagepath": page} if appid else None
 
     @property
-    def draft(self) -> Draft:
+    def composed(self) -> Composed:
         """What was composed. Only of a form that is valid."""
         given = self.cleaned_data
-        return Draft(
+        return Composed(
             composing=self.composing,
             data=given["data"],
             audience=given["audience"],

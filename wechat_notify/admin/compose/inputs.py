@@ -8,7 +8,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ...wechat.fields import LISTED, Field
-from .draft import VALUE, Composing
+from .composed import VALUE, Composing
 
 LONGEST = 1_000
 MOMENT = "%Y-%m-%dT%H:%M"

@@ -11,7 +11,7 @@ from ..parts.account_rests import why_at_rest
 from ..parts.filters import NUMBER
 from ..permissions import may_compose
 from .choosable import described, search_term
-from .draft import Composing, templates_for
+from .composed import Composing, templates_for
 from .form import ComposeForm
 from .preview import preview
 

@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.translation import gettext as _
 
-from .draft import Composing
+from .composed import Composing
 from .drafts import draft_url, find_draft, inputs_of, save_draft, what_is_gone
 from .form import ComposeForm
 from .json_views import JSONViewsMixin

@@ -13,7 +13,7 @@ from ...models import Notification
 from ..parts.filters import NUMBER
 from ..permissions import may_see_send_log
 from .choosable import People
-from .draft import VALUE, Composing
+from .composed import VALUE, Composing
 from .earlier import Earlier, Outcome, visible_notifications
 from .earlier_values import EarlierValues
 from .inputs import MOMENT

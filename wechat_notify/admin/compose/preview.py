@@ -11,8 +11,8 @@ from ...wechat import fields as template_fields
 from ...wechat.text import count
 from ...wechat.values import to_text
 from ..parts.people import shown_name
+from .composed import Composing
 from .const_values import warnings
-from .draft import Composing
 from .form import ComposeForm
 
 

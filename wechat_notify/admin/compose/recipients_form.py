@@ -17,8 +17,8 @@ from ...exceptions import UnreadableTable
 from ...models import RecipientFilter
 from ..permissions import may_see_saved_recipients
 from .audience import everyone
+from .composed import Composing
 from .criteria import Criteria, audience
-from .draft import Composing
 from .earlier_form import EarlierForm
 from .list_selection import Selection
 from .narrowing import EVERYBODY, Narrowing

@@ -33,8 +33,8 @@ from ..parts.people import shown_name, who
 from ..parts.remedies import MOST_CHOSEN, for_template, to_invite
 from ..permissions import may_see_openids
 from .audience import Checked, check_each
+from .composed import Composed
 from .const_values import warnings
-from .draft import Draft
 from .earlier import Outcome
 from .table_people import WrongRow, wrong_rows
 
@@ -46,26 +46,26 @@ MOST_CHECKED = 5_000
 
 
 class Review:
-    """What the last page before sending shows of a draft."""
+    """What the last page before sending shows of what was composed."""
 
-    def __init__(self, draft: Draft) -> None:
-        self.draft = draft
-        self.composing = draft.composing
-        self.audience = draft.audience
-        self.template = draft.composing.template
-        self.table = draft.table
+    def __init__(self, composed: Composed) -> None:
+        self.composed = composed
+        self.composing = composed.composing
+        self.audience = composed.audience
+        self.template = composed.composing.template
+        self.table = composed.table
         self.fields = {field.name: field.label or field.name for field in self.composing.fields}
-        self.url, self.miniprogram = self.composing.opened(draft.url, draft.miniprogram)
+        self.url, self.miniprogram = self.composing.opened(composed.url, composed.miniprogram)
 
     @cached_property
     def checked(self) -> Checked | None:
         """The check of each recipient's own values; None if all get the same."""
-        if not self.draft.data.personal_fields:
+        if not self.composed.data.personal_fields:
             return None
         return check_each(
             self.audience,
             self.template,
-            self.draft.data,
+            self.composed.data,
             most=MOST_CHECKED,
             listed=self._listed,
             label=self._label,
@@ -85,7 +85,7 @@ class Review:
     @property
     def skips_invalid(self) -> bool:
         """Whether a person with a bad value is skipped, instead of nothing being sent."""
-        return self.draft.leave_out or settings.INVALID_DATA == "skip"
+        return self.composed.leave_out or settings.INVALID_DATA == "skip"
 
     @property
     def may_leave_out(self) -> bool:
@@ -94,7 +94,7 @@ class Review:
         checked = self.checked
         is_bad = checked is not None and (checked.people or not checked.complete)
         refused = checked.people if checked is not None else 0
-        in_the_way = (is_bad and not self.skips_invalid) or self.draft.wrong_rows
+        in_the_way = (is_bad and not self.skips_invalid) or self.composed.wrong_rows
         return bool(in_the_way and refused < self.audience.count())
 
     @cached_property
@@ -106,8 +106,8 @@ class Review:
     @cached_property
     def priority(self) -> Notification.Priority:
         """What is chosen, or follows from the number of recipients, those left out among them."""
-        if self.draft.priority is not None:
-            return self.draft.priority
+        if self.composed.priority is not None:
+            return self.composed.priority
         return priority_for(self.audience.recipients)
 
     @cached_property
@@ -125,7 +125,7 @@ class Review:
         if self.skips_invalid and self.checked is not None:
             reason = _("A value breaks the rule of its field.")
             groups.append(LeftOut(reason, self.checked.people, self._value_lines()))
-        if self.table is not None and self.draft.leave_out:
+        if self.table is not None and self.composed.leave_out:
             reason = _("Their row in the table cannot be used. Nothing is recorded for them.")
             lines = _row_lines(self.table.wrong)
             groups.append(LeftOut(reason, len(self.table.wrong), lines))
@@ -162,7 +162,7 @@ class Review:
                 "corrected.",
                 self.checked.people,
             ) % (self.checked.people,)
-        if rows := len(self.draft.wrong_rows):
+        if rows := len(self.composed.wrong_rows):
             yield ngettext(
                 "%d row of the table cannot be used.", "%d rows of the table cannot be used.", rows
             ) % (rows,)
@@ -171,13 +171,13 @@ class Review:
     def problems(self) -> list[SafeString]:
         """The obstacle's reasons, by person."""
         values = [] if self.skips_invalid else self._value_lines()
-        return _row_lines(self.draft.wrong_rows) + values
+        return _row_lines(self.composed.wrong_rows) + values
 
     @property
     def more_problems(self) -> int:
         """How many rows and people with a problem are not listed."""
         people = self.checked.people if self.checked and not self.skips_invalid else 0
-        return max(0, len(self.draft.wrong_rows) - LISTED) + max(0, people - self._listed)
+        return max(0, len(self.composed.wrong_rows) - LISTED) + max(0, people - self._listed)
 
     def _value_lines(self) -> list[SafeString]:
         return [self._line(problem) for problem in self.checked.problems] if self.checked else []
@@ -202,7 +202,7 @@ class Review:
 
     def earlier_facts(self) -> Iterator[str]:
         """Of which earlier notification people get it, and what becomes of that one."""
-        earlier = self.draft.earlier
+        earlier = self.composed.earlier
         if earlier is None:
             return
         yield f"{earlier.title()} ({earlier.count})"
@@ -213,8 +213,8 @@ class Review:
             )
 
     def _about_sending(self) -> Iterator[str]:
-        if self.draft.earlier is not None:
-            yield from self.draft.earlier.notes()
+        if self.composed.earlier is not None:
+            yield from self.composed.earlier.notes()
         if self.needs_approval:
             yield above_limit()
             yield who_can_approve(
@@ -231,7 +231,7 @@ class Review:
                 "this site is. Write the whole link, or have the setting SITE_URL set."
             )
             yield text % self.url
-        if self.draft.send_at is not None and nobody_sends_later(self.template.account):
+        if self.composed.send_at is not None and nobody_sends_later(self.template.account):
             yield _("Nobody would send it then: no worker is running.") + f" {how_to_start()}"
         if self.checked is not None and not self.checked.complete:
             yield self._follows() % self.checked.looked_at
@@ -249,7 +249,7 @@ class Review:
 
     def _about_values(self) -> Iterator[str]:
         """What may go wrong with the shared values. None of it is certain."""
-        shared = self.draft.data.shared
+        shared = self.composed.data.shared
         for problem in warnings(self.template, shared, self.composing.learned):
             if problem.field in self.fields:
                 yield f"{self.fields[problem.field]}: {capfirst(problem.message)}"
@@ -270,15 +270,15 @@ class Review:
     @cached_property
     def cards(self) -> list[tuple[str, SafeString]]:
         """The card; if cards differ, those of the first few people who get one, by name."""
-        if not self.draft.data.personal_fields:
-            return [("", self.draft.card_for(""))]
+        if not self.composed.data.personal_fields:
+            return [("", self.composed.card_for(""))]
         looked_at = islice(self.audience.targets(), MOST_CHECKED)
         good = (target for target in looked_at if not self._problems(target))
         found = list(islice(good, CARDS))
-        return [(_name(target), self.draft.card_for(target.person)) for target in found]
+        return [(_name(target), self.composed.card_for(target.person)) for target in found]
 
     def _problems(self, target: Target) -> list[Problem]:
-        return data_problems(self.template, self.draft.data.for_person, target)
+        return data_problems(self.template, self.composed.data.for_person, target)
 
     @cached_property
     def can_be_tested(self) -> bool:

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from ...exceptions import InvalidData, Problem
 from ...models import Notification, SendLogQuerySet, database
 from ...services import send_instead
-from .draft import Draft
+from .composed import Composed
 from .drafts import remove_sent
 from .earlier import Outcome
 from .form import ComposeForm
@@ -22,25 +22,25 @@ def send_form(request: HttpRequest, form: ComposeForm, nonce: str) -> Notificati
     just the people who get this one. Raises what ``send()`` raises, and ``InvalidData`` where
     nobody is left to write to.
     """
-    earlier = form.draft.earlier
+    earlier = form.composed.earlier
     if earlier is None or earlier.outcome is not Outcome.WAITING:
-        return _write(request, form, form.draft, nonce)
+        return _write(request, form, form.composed, nonce)
 
     def write(cancelled: SendLogQuerySet) -> Notification:
-        return _write(request, form, _draft_for(form, cancelled), nonce)
+        return _write(request, form, _composed_for(form, cancelled), nonce)
 
     return send_instead(earlier.notification, write)
 
 
-def _write(request: HttpRequest, form: ComposeForm, draft: Draft, nonce: str) -> Notification:
+def _write(request: HttpRequest, form: ComposeForm, composed: Composed, nonce: str) -> Notification:
     with transaction.atomic(using=database().alias):
-        sent = send(request, draft, nonce)
+        sent = send(request, composed, nonce)
         if sent.is_new:
             remove_sent(request, form.given)
     return sent
 
 
-def _draft_for(form: ComposeForm, cancelled: SendLogQuerySet) -> Draft:
+def _composed_for(form: ComposeForm, cancelled: SendLogQuerySet) -> Composed:
     """What was composed, for just those whose messages were cancelled, as they are now."""
     again = ComposeForm(replace(form.composing, cancelled=cancelled), form.given)
     if not again.is_valid():
@@ -50,4 +50,4 @@ def _draft_for(form: ComposeForm, cancelled: SendLogQuerySet) -> Draft:
             for text in texts
         ]
         raise InvalidData(problems)
-    return again.draft
+    return again.composed

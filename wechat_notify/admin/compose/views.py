@@ -23,7 +23,7 @@ from ..parts.links import delete_url, list_url, object_link
 from ..permissions import allowed_accounts, may_compose, may_save_recipients
 from .button import TITLE, compose_buttons, compose_url
 from .choosable import described, search_term
-from .draft import Composing, carried, templates_for
+from .composed import Composing, carried, templates_for
 from .drafts import draft_url, own_drafts
 from .filled_in import LEAVE_OUT, filled_in
 from .form import ComposeForm
@@ -182,7 +182,7 @@ class ComposeMixin(OpeningMixin):
         return self._fill_in(request, unchecked, is_saved=is_new)
 
     def _review(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
-        review = Review(form.draft)
+        review = Review(form.composed)
         return admin_page(
             self,
             request,
@@ -190,7 +190,7 @@ class ComposeMixin(OpeningMixin):
             title=_("Review and send"),
             step=3,
             review=review,
-            draft=review.draft,
+            composed=review.composed,
             hidden=[*carried(form.given), ("template", str(review.template.pk))],
             nonce=new_token(),
             compose_url=compose_url(self.admin_site),
@@ -199,7 +199,7 @@ class ComposeMixin(OpeningMixin):
 
     def _test(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
         def test(request: HttpRequest, form: ComposeForm, nonce: str) -> Notification:
-            return send_test(request, form.draft, nonce)
+            return send_test(request, form.composed, nonce)
 
         sent = self._attempt(request, form, test)
         if sent is not None and sent.is_new:
@@ -209,7 +209,7 @@ class ComposeMixin(OpeningMixin):
 
     def _send(self, request: HttpRequest, form: ComposeForm) -> HttpResponse:
         # Somebody may have been deleted since the last page was shown.
-        sent = None if form.draft.wrong_rows else self._attempt(request, form, send_form)
+        sent = None if form.composed.wrong_rows else self._attempt(request, form, send_form)
         if sent is None:
             return self._review(request, form)
         if not sent.is_new:

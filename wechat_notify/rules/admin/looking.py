@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from ...admin.compose.draft import Composing
+from ...admin.compose.composed import Composing
 from ...admin.parts.people import shown_name
 from ...admin.permissions import may_see_users
 from ...exceptions import InvalidData

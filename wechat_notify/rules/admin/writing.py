@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from ...admin.compose.choosable import People
-from ...admin.compose.draft import templates_for
+from ...admin.compose.composed import templates_for
 from ...admin.compose.recipients_form import groups_among
 from ...admin.permissions import may_see_saved_recipients
 from ...models import MessageTemplate, RecipientFilter

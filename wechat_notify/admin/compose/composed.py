@@ -63,12 +63,12 @@ FIELDS = frozenset(
 
 
 def is_carried(name: str) -> bool:
-    """Whether an input is part of the draft, which each page sends on to the next."""
+    """Whether an input is part of what is composed, which each page sends on to the next."""
     return name in FIELDS or name.startswith(VALUE)
 
 
 def carried(data: QueryDict, *more: str) -> list[tuple[str, str]]:
-    """The draft's inputs with their values, for hidden inputs of a page that does not show them."""
+    """These inputs with their values, for hidden inputs of a page that does not show them."""
     names = [name for name in data if is_carried(name) or name in more]
     return [(name, value) for name in names for value in data.getlist(name)]
 
@@ -156,7 +156,7 @@ class Composing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
+class Composed:
     """What was composed, from a valid form."""
 
     composing: Composing
