@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,18 @@ def fill_year(template: MessageTemplate) -> Notification:
     return wanted
 
 
+def plan(template: MessageTemplate, parents: list[Any]) -> Any:
+    """What is to be sent tomorrow, to three of those who can be reached."""
+    values = {"thing1": "家委会会议", "thing3": "会议室", "thing4": "家委会成员"}
+    tomorrow = timezone.now() + timedelta(days=1)
+    some = parents[20:23]
+    return notify(some, template, {**values, "time2": "2026年12月5日 9:00"}, send_at=tomorrow)
+
+
+def as_typed(moment: datetime) -> str:
+    return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M")
+
+
 def mend(parents: list[Any], wechat: Any) -> None:
     """Four bind WeChat, and three who had left follow the account again."""
     for n in list(UNBOUND)[:4]:
@@ -178,9 +190,9 @@ def test_a_secretarys_day(
     site: str, wechat: Any, template: MessageTemplate, parents: list[Any], open_browser: Any
 ) -> None:
     """A table of 210 is sent, without the three rows that are wrong; the reasons why eleven were
-    not reached are read; seven of them are written to again once they can be; and last month's
-    message is found by a word of it."""
-    wanted = fill_year(template)
+    not reached are read; ten of them get an invitation on paper; seven of them are written to again
+    once they can be; tomorrow's message gets another time; and last month's is found by a word."""
+    wanted, planned = fill_year(template), plan(template, parents)
     page = open_browser({**DESKTOP, "locale": "zh-CN"}, "mishu")
     day = Day(page, site)
 
@@ -213,6 +225,18 @@ def test_a_secretarys_day(
         rows = causes.locator("tbody .wechat-number").all_inner_texts()
     assert sum(map(int, rows)) == 11
 
+    with day.task() as hand:
+        hand.link("模板消息通知")
+        hand.link(re.compile("期中家长会"))
+        hand.link("邀请所有发不到的人")
+        hand.button("制作 10 份邀请")
+        cards = page.get_by_role("img", name=re.compile("二维码"))
+        cards.first.wait_for()
+        assert cards.count() == 10
+        page.evaluate("window.print = () => { document.title = '已打印'; }")
+        hand.button("打印")
+        assert page.title() == "已打印"
+
     with DATABASE:
         mend(parents, wechat)
     with day.task() as hand:
@@ -229,6 +253,14 @@ def test_a_secretarys_day(
             f"parent{n}" for n in (0, 1, 2, 3, 5, 6, 8)
         }
     assert len(wechat.messages) == 197 + 7
+
+    with day.task() as hand:
+        hand.link("模板消息通知")
+        hand.link(re.compile("家委会"))
+        hand.link("调整发送时间")
+        hand.fill(page.locator("[name=send_at]"), as_typed(planned.send_at + timedelta(days=1)))
+        hand.button("调整发送时间")
+        page.get_by_text("有 3 条消息将在").wait_for()
 
     with day.task() as hand:
         hand.link("模板消息通知")
