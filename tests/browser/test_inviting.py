@@ -76,7 +76,7 @@ def test_from_a_skipped_message_to_a_bound_person(
     page, phone = open_browser(DESKTOP, "boss"), open_browser(PHONE)
     link = invite(page, site, skipped)
     open_in_wechat(phone, wechat, WANG, link)
-    assert phone.get_by_text("王敏").is_visible()
+    phone.get_by_text("王敏").wait_for()
     phone.get_by_role("link", name="Bind this WeChat").click()
     phone.get_by_role("heading", name="WeChat is bound").wait_for()
     assert bindings() == {WANG: ("wangmin", True)}
