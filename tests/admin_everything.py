@@ -7,7 +7,7 @@ from django.test import override_settings
 
 from tests import factories
 from tests.library.models import Loan
-from wechat_notify.alerts.looking import look
+from wechat_notify.alerts.comparing import look
 from wechat_notify.models import (
     Alert,
     Draft,

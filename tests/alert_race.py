@@ -21,7 +21,7 @@ from django.test.utils import setup_test_environment  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from tests.factories import make_user  # noqa: E402
-from wechat_notify.alerts.looking import look  # noqa: E402
+from wechat_notify.alerts.comparing import look  # noqa: E402
 from wechat_notify.alerts.mailing import send_due  # noqa: E402
 from wechat_notify.models import Alert  # noqa: E402
 from wechat_notify.sending.breaker import Breaker  # noqa: E402

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tests.admin_pages import ACTION, RESEND, SEE, browser, page, resend_form, text
 from tests.factories import ORDER, make_bindings, make_template
-from wechat_notify.alerts.looking import look
+from wechat_notify.alerts.comparing import look
 from wechat_notify.backends.locmem import outbox
 from wechat_notify.models import (
     Alert,

@@ -16,7 +16,7 @@ from tests.admin_pages import SEE, browser, page, serve_admin, text
 from tests.factories import make_template, make_user
 from tests.test_commands_doctor import ask
 from wechat_notify.admin.pages.alert_list import AlertAdmin
-from wechat_notify.alerts.looking import look
+from wechat_notify.alerts.comparing import look
 from wechat_notify.alerts.telling import begin
 from wechat_notify.models import Alert, AlertMail
 from wechat_notify.sending.breaker import Breaker

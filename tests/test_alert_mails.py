@@ -18,7 +18,7 @@ from django.utils import timezone, translation
 
 from tests.factories import make_template, make_user
 from wechat_notify.alerts import staff
-from wechat_notify.alerts.looking import look
+from wechat_notify.alerts.comparing import look
 from wechat_notify.alerts.mailing import given_up, send_due
 from wechat_notify.alerts.telling import begin
 from wechat_notify.models import Alert, AlertMail, MessageTemplate

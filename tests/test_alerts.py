@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from tests.databases import database_url
 from tests.factories import ORDER, make_bindings, make_template, make_user, openid
-from wechat_notify.alerts.looking import Changes, look
+from wechat_notify.alerts.comparing import Changes, look
 from wechat_notify.alerts.present import is_unusual
 from wechat_notify.alerts.telling import begin
 from wechat_notify.alerts.wording import in_words

@@ -7,7 +7,9 @@ from contextlib import closing
 import pytest
 import requests
 
-from tests.services.conftest import Site, answers, free_port
+from tests.services.conftest import Site
+from tests.services.ports import answers, free_port
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +30,7 @@ def site(sqlite_site: Site) -> Site:
 def hanging() -> Iterator[socket.socket]:
     """A mail server that takes a connection and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(60)
+        listener.settimeout(PATIENCE)
         yield listener
 
 
@@ -44,7 +46,7 @@ def serve(site: Site, **environment: str) -> int:
 
 
 def get(port: int, path: str) -> None:
-    requests.get(f"http://127.0.0.1:{port}/{path}", timeout=30)
+    requests.get(f"http://127.0.0.1:{port}/{path}", timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("sender", ["server", "worker"])
@@ -77,7 +79,7 @@ def test_a_command_that_ends_does_not_wait_for_it(site: Site, hanging: socket.so
     process = site.manage("wechat_deliver", SMTP_PORT=port_of(hanging))
     connection, _address = hanging.accept()
     with closing(connection):
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert site.ask("counts") == {"sent": 20}
     assert site.ask("mails") == {"waits": 1}
 

@@ -20,7 +20,7 @@ from ..sending.outcomes import Count
 from ..statistics import share_failed
 from ..wechat.errors import Treatment
 from ..wechat.shared_cache import cache_key
-from .event import QUIET, Event, Kind
+from .alert_event import QUIET, Event, Kind
 
 FEWEST_FAILED = 20
 """Fewer failures than these within half an hour are single people's, not the account's."""

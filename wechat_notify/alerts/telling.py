@@ -19,7 +19,7 @@ from ..models import Alert
 from ..signals import alert_closed, alert_opened
 from ..wechat import threads
 from ..wechat.forks import NoFork, PerProcess
-from .looking import Changes, look
+from .comparing import Changes, look
 from .mailing import send_due
 
 logger = logging.getLogger(__name__)

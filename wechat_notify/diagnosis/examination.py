@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from ..backends.registry import get_backend
 from ..senders import signs_are_shared
+from .alerting import look_at_alerts
 from .failed_triggers import look_at_triggers
 from .finding import Finding, Level
 from .machine import (
@@ -18,7 +19,6 @@ from .machine import (
     look_at_settings,
     look_at_threads,
 )
-from .open_alerts import look_at_alerts
 from .outgoing import look_at_callbacks, look_at_messages, look_at_sender
 from .reachability import ask_wechat, look_at_closures, look_at_rest, look_at_tls
 from .registered_templates import look_at_templates

@@ -3,10 +3,9 @@
 from typing import Any
 
 from django import template
-from django.contrib.admin import AdminSite
 from django.http import HttpRequest
 
-from ..admin.parts.open_alerts import open_alerts
+from ..models import Alert
 
 register = template.Library()
 
@@ -19,12 +18,16 @@ def wechat_open_alerts(context: dict[str, Any]) -> dict[str, Any]:
     """
     request: HttpRequest | None = context.get("request")
     site = _site_of(request)
-    found = open_alerts(site, request) if site is not None and request is not None else None
+    found = None
+    if site is not None and site.is_registered(Alert):
+        # Asked of the site: its pages cannot be imported where Django's admin is not installed,
+        # and Django imports this file for every template engine.
+        found = site.get_model_admin(Alert).open_alerts(request)
     return {"alerts": found, "csp_nonce": context.get("csp_nonce", "")}
 
 
-def _site_of(request: HttpRequest | None) -> AdminSite | None:
-    """The admin that this page belongs to. Not by its name, which several may share."""
+def _site_of(request: HttpRequest | None) -> Any:
+    """The admin that this page belongs to, or None. Not by its name, which several may share."""
     view = getattr(getattr(request, "resolver_match", None), "func", None)
     owner = getattr(view, "admin_site", None) or getattr(view, "model_admin", None)
     return getattr(owner, "admin_site", owner)

@@ -18,7 +18,7 @@ from ..base import Button, ReadOnlyMixin
 from ..parts.badges import badge
 from ..parts.filters import AccountFilter
 from ..parts.links import object_link
-from ..parts.open_alerts import INDEX_TEMPLATE
+from ..parts.open_alerts import INDEX_TEMPLATE, OpenAlerts, open_alerts
 from ..parts.remedies import for_account, resume_template
 
 
@@ -63,6 +63,10 @@ class AlertAdmin(ReadOnlyMixin):
         # A site that has an index of its own shows the alerts there by {% wechat_open_alerts %}.
         if admin_site.index_template is None:
             admin_site.index_template = INDEX_TEMPLATE
+
+    def open_alerts(self, request: HttpRequest) -> OpenAlerts | None:
+        """What ``{% wechat_open_alerts %}`` shows to this user; None: nothing."""
+        return open_alerts(self.admin_site, request)
 
     def object_buttons(self, request: HttpRequest, obj: Alert) -> list[Button]:
         """What ends it, for whoever may do that."""

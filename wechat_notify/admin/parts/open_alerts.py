@@ -36,7 +36,7 @@ class OpenAlerts:
 
 def open_alerts(site: AdminSite, request: HttpRequest) -> OpenAlerts | None:
     """For those who may see alerts; None: there is none, or not for this person. One query."""
-    if not (site.is_registered(Alert) and may_see_alerts(request)):
+    if not may_see_alerts(request):
         return None
     rows = narrowed(site, request, Alert.objects.still_open())
     found = list(rows.select_related("template__stand_in").order_by("-pk"))

@@ -13,7 +13,7 @@ from ..models import Alert, database, repeats_on_conflict
 from ..sending import outcomes
 from ..wechat.forks import PerProcess
 from ..wechat.shared_cache import cache_key
-from .event import Event, quiet_for
+from .alert_event import Event, quiet_for
 from .mailing import waiting, write_first, write_last
 from .present import State, events
 
