@@ -14,7 +14,7 @@ from django.test import TransactionTestCase
 
 from tests import factories
 from wechat_notify import duties
-from wechat_notify.alerts import looking
+from wechat_notify.alerts import comparing
 from wechat_notify.backends import locmem, registry
 from wechat_notify.declarations import declared
 from wechat_notify.receipts.settling import passing
@@ -92,7 +92,7 @@ def clean_slate() -> Iterator[None]:
     content.forget_warnings()
     passing.forget()
     forks_record.recorded.forget()
-    looking.forget()
+    comparing.forget()
     outcomes.forget()
     yield
     registry.close_all()
