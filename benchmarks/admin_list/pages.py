@@ -93,4 +93,12 @@ def _pages() -> Iterator[tuple[str, str]]:
         yield f"notifications: state {state.value}", f"{notification}?state={state.value}"
     yield "notification of 100,000", f"{notification}{largest}/change/"
     yield "its progress", f"{notification}{largest}/progress/"
+    yield "its people not reached", f"{notification}{largest}/not-reached/"
+    yield "its resend question", f"{notification}{largest}/resend/"
+    yield "composing it once more", f"{notification}compose/?earlier={largest}&outcome=all"
+    missed = f"{notification}compose/?earlier={largest}&outcome=missed"
+    yield "composing it for who missed it", missed
+    yield "to approve", f"{notification}to-approve/"
+    yield "drafts", "/admin/wechat_notify/draft/"
+    yield "alerts", "/admin/wechat_notify/alert/"
     yield "dashboard, not cached", f"{log}dashboard/"

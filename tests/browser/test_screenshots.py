@@ -10,12 +10,15 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.core.cache import caches
+from django.utils import timezone
 
 import wechat_notify
 from tests.browser import library, school
@@ -23,7 +26,9 @@ from tests.browser.conftest import DATABASE, PHONE, follow, held, settle
 from tests.browser.measures import misfits
 from tests.browser.school import BOOKSHOP, SCHOOL
 from tests.library.models import Loan
+from wechat_notify.alerts import comparing
 from wechat_notify.models import (
+    Alert,
     MessageTemplate,
     Notification,
     OpenIDBinding,
@@ -160,11 +165,11 @@ class Tour:
         """Press a button of a form, which leads to another page."""
         follow(self.page.locator(f"[name={name}]").last)
 
-    def visit(self, path: str, name: str, *, wait_for: str = "#content", most: int = 1000) -> None:
-        """Open a page, and take its picture once something is there."""
+    def visit(self, path: str, name: str, *, wait_for: str = "#content", **options: Any) -> None:
+        """Open a page, and take its picture once something is there. ``options``: of ``take``."""
         self.go(path)
         self.page.locator(wait_for).first.wait_for()
-        self.take(name, most=most)
+        self.take(name, **options)
 
     def look(self, name: str) -> None:
         """Measure the page as it is; nothing is English where it should be Chinese."""
@@ -174,11 +179,13 @@ class Tour:
         if self.language == "zh-Hans":
             assert [piece for piece in self.english if piece in text] == [], name
 
-    def take(self, name: str, most: int = 1000) -> None:
-        """Look at the page as it is, and take its picture, ``most`` pixels high."""
+    def take(self, name: str, *, most: int = 1000, in_docs: bool = True) -> None:
+        """Look at the page as it is, and take its picture, ``most`` pixels high. ``in_docs``: the
+        docs show it, too."""
         self.look(name)
-        # A page is never lower than its window.
-        self.picture(WIDTH, most, self.directory / f"{name}.{self.language}.{self.scheme}.png")
+        if in_docs or self.directory_of_phone:
+            # A page is never lower than its window.
+            self.picture(WIDTH, most, self.directory / f"{name}.{self.language}.{self.scheme}.png")
         self.page.set_viewport_size({"width": NARROW, "height": HEIGHT})
         self.measure(name)
         if self.directory_of_phone:
@@ -241,6 +248,7 @@ def test_a_walk_through_the_admin(
     open_browser: Callable[..., Any],
     directory: Path,
     monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
     language: str,
     scheme: str,
 ) -> None:
@@ -259,9 +267,13 @@ def test_a_walk_through_the_admin(
     notification = compose(tour, templates["parents_meeting"])
     watch(tour, wechat, notification)
     find_out(tour, notification)
+    invite(tour, notification)
+    send_once_more(tour, notification)
+    ask_for_approval(tour, templates["parents_meeting"], settings)
     look_at_templates(tour, templates["leave_decided"])
     look_at_people(tour)
     sync(tour)
+    be_alarmed(tour)
     if language == "zh-Hans":
         library.speak_chinese(monkeypatch)
     write_rules(tour)
@@ -334,6 +346,58 @@ def find_out(tour: Tour, notification: Notification) -> None:
     follow(tour.page.locator("#content-main [type=submit]"))
     tour.page.locator("pre.wechat-data").first.wait_for()
     tour.take("explain")
+
+
+def invite(tour: Tour, notification: Notification) -> None:
+    """Who was not reached, and what invites them: a question, cards, and a poster."""
+    page, path = tour.page, f"notification/{notification.pk}/not-reached/"
+    tour.visit(path, "not-reached", most=760)
+    follow(page.locator("a[href*='openidbinding/invite/'][href*='notification=']").first)
+    tour.take("invite", in_docs=False)
+    follow(page.locator("#content-main [type=submit]"))
+    page.locator(".wechat-invited__link").first.wait_for()
+    tour.take("invitations", in_docs=False)
+    tour.visit(f"openidbinding/poster/?account={SCHOOL}", "poster", in_docs=False)
+
+
+def send_once_more(tour: Tour, notification: Notification) -> None:
+    """The form filled in from what was sent, a draft of it, and another time for what waits."""
+    page = tour.page
+    tour.go(f"notification/{notification.pk}/change/")
+    follow(page.locator("a[href*='outcome=missed'], a[href*='outcome=failed']").first)
+    tour.take("once-more", most=1560, in_docs=False)
+    tour.press("_save_draft")
+    tour.visit("draft/", "drafts", in_docs=False)
+    with DATABASE:
+        tomorrow = timezone.now() + timedelta(days=1)
+        people = OpenIDBinding.objects.filter(account=SCHOOL)[:3]
+        planned = notify(people, notification.template, notification.data, send_at=tomorrow)
+    tour.visit(f"notification/{planned.pk}/reschedule/", "reschedule", in_docs=False)
+
+
+def ask_for_approval(tour: Tour, template: MessageTemplate, settings: Any) -> None:
+    """What somebody else wants to send to many people, and what their own review says."""
+    settings.WECHAT_NOTIFY = {**settings.WECHAT_NOTIFY, "APPROVAL_ABOVE": 100}
+    with DATABASE:
+        head = get_user_model().objects.get(username=school.HEAD)
+        people = OpenIDBinding.objects.filter(account=SCHOOL)[:150]
+        data, source = school.DATA[template.name], Notification.Source.ADMIN
+        held = notify(people, template, data, created_by=head, _source=source)
+    tour.visit("notification/to-approve/", "to-approve", in_docs=False)
+    tour.visit(f"notification/{held.pk}/approve/", "approve", most=1300)
+    tour.visit(f"notification/{held.pk}/refuse/", "refuse", in_docs=False)
+    tour.visit(f"notification/{held.pk}/change/", "held", in_docs=False)
+
+
+def be_alarmed(tour: Tour) -> None:
+    """An account that WeChat has frozen: on the admin's first page, in the list, on its own."""
+    with DATABASE:
+        Breaker(SCHOOL).trip(50007, "account frozen rid: 6741c2f1-5b0a-11ef")
+        comparing.look()
+        alert = Alert.objects.still_open().latest("pk")
+    tour.visit("../", "first-page", in_docs=False)
+    tour.visit("alert/", "alerts", in_docs=False)
+    tour.visit(f"alert/{alert.pk}/change/", "alert", in_docs=False)
 
 
 def look_at_templates(tour: Tour, template: MessageTemplate) -> None:
