@@ -347,7 +347,7 @@ def test_nothing_of_a_person_or_a_secret_is_kept() -> None:
 def test_while_nothing_changes_no_row_is_read() -> None:
     """Once a minute, in an idle site where somebody sends: the cache alone."""
     make_template()
-    SignOfLife(WORKER, ["default"]).give()
+    SignOfLife(WORKER, ["default", "other"]).give()
     look()
     with CaptureQueriesContext(connection) as queries:
         assert look() == Changes([], [])
@@ -357,7 +357,7 @@ def test_while_nothing_changes_no_row_is_read() -> None:
 def test_while_an_alert_is_open_a_few_rows_are_read() -> None:
     """However many messages there are, where somebody sends."""
     Breaker("default").trip(45009, "quota")
-    SignOfLife(WORKER, ["default"]).give()
+    SignOfLife(WORKER, ["default", "other"]).give()
     look()
     with CaptureQueriesContext(connection) as queries:
         look()
