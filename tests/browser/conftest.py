@@ -197,6 +197,7 @@ def held(page: Any, address: str, matches: Callable[[Any], bool]) -> Iterator[He
 
 def follow(target: Any) -> None:
     """Click what leads to another page, and wait until that has loaded, scripts and styles too."""
+    target.page.wait_for_load_state()
     # Not expect_navigation(): a page that notes something in its history "navigates" as well.
     target.page.evaluate("window.isLeft = true")
     target.click()

@@ -80,7 +80,8 @@ def test_watching_a_notification_and_resending_what_failed(
     panel = page.get_by_role("region", name="Progress")
     assert "WeChat is busy." in panel.inner_text()
 
-    panel.get_by_role("row", name="WeChat is busy.").get_by_role("link", name="1").click()
+    row = panel.get_by_role("row", name="WeChat is busy.")
+    row.get_by_role("link", name="1", exact=True).click()
     page.get_by_role("link", name="user77").click()
     assert "WeChat is busy." in page.locator(".field-why").inner_text()
     page.get_by_role("link", name="Explain this failure").click()

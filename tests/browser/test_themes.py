@@ -107,10 +107,19 @@ SEEN: dict[str, tuple[str, ...]] = {
     "notifications": (".wechat-badge", ".wechat-rest a.button"),
     "choose": ("#wechat-term", ".wechat-tile .wechat-card", ".wechat-tile .button"),
     "compose": ("#id_value_thing2", "#wechat-user-search", ".wechat-card", ".submit-row .default"),
+    "duplicate": ("#id_value_thing2", "[name=earlier]", ".wechat-card", ".submit-row .default"),
+    "again": ("#id_value_thing2", "[name=earlier]", ".wechat-card", ".submit-row .default"),
+    "drafts": ("td.field-on_template",),
     "notification": ("[role=progressbar]", ".wechat-causes", ".wechat-answers a.button"),
+    "reschedule": (*ANSWERS, "[name=send_at]"),
     "not reached": (".wechat-missed .wechat-badge", ".wechat-answers a.button"),
     "resend": (*ANSWERS, ".wechat-warnings", ".wechat-items li"),
+    "resend a cause": (*ANSWERS, ".wechat-items li"),
     "cancel": ANSWERS,
+    "held": ("[role=progressbar]", ".wechat-badge", ".wechat-answers a.button"),
+    "to approve": (".wechat-causes a",),
+    "approve": (*ANSWERS, ".wechat-items li", ".wechat-card"),
+    "refuse": (*ANSWERS, "textarea"),
     "templates": (".wechat-badge", ".wechat-rest a.button"),
     "template": ("#id_name", ".wechat-badge", ".wechat-fields", ".wechat-card"),
     "gallery": (".wechat-gallery a", ".wechat-gallery .wechat-card"),
@@ -137,6 +146,10 @@ SEEN: dict[str, tuple[str, ...]] = {
     ),
     "rule_try": (".wechat-sentence b", "#id_object", ".wechat-would .wechat-badge", ".wechat-card"),
     "rule_switch": ANSWERS,
+    "rule_asked": (".wechat-sentence b",),
+    "rule_approve": ANSWERS,
+    "rule_refuse": (*ANSWERS, "textarea"),
+    "rule_withdraw": ANSWERS,
     "rule_stopped": (".errornote", ".wechat-items li", ".wechat-answers a.button"),
     "firings": (".wechat-badge", "td.field-about"),
     "firing": (".wechat-badge", ".wechat-would__people li"),
@@ -282,7 +295,7 @@ def test_messages_are_held_and_sent_again(site: Site, open_browser: Any) -> None
     page.get_by_role("link", name="Try again now").click()
     page.get_by_role("button", name="Try again now").click()
     page.get_by_text("no longer rests").first.wait_for()
-    page.get_by_role("checkbox", name="user12 ·").check()
+    page.get_by_role("checkbox", name="user12 · failed").check()
     run_action(page, site, "Resend selected messages")
     page.get_by_role("button", name="Resend 1 message").click()
     page.get_by_text("1 message was resent").first.wait_for()

@@ -54,16 +54,6 @@ class ApprovalMixin(BaseAdmin):
         own = [Button(TITLE, self.url("to_approve"))] if is_used else []
         return [*super().list_buttons(request), *own]
 
-    def object_buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
-        buttons = super().object_buttons(request, obj)
-        approval = _approval_of(obj)
-        if approval is None or not may_approve(request):
-            return buttons
-        if approving.why_not(approval, request.user):
-            return buttons
-        own = ((APPROVE, "approve"), (REFUSE, "refuse"))
-        return [*(Button(label, self.url(name, obj.pk)) for label, name in own), *buttons]
-
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets: Any = super().get_fieldsets(request, obj)
         if obj is None or _approval_of(obj) is None:
