@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from tests import factories
-from tests.browser.conftest import DATABASE, DESKTOP
+from tests.browser.conftest import DATABASE, DESKTOP, follow
 from tests.browser.measures import misfits
 from wechat_notify.models import Draft, MessageTemplate, Notification, SendLog
 from wechat_notify.services import notify
@@ -74,9 +74,9 @@ class Hand:
         page.goto(f"{site}{ADMIN}notification/{notification.pk}/change/")
 
     def press(self, name: str) -> None:
-        """A link or a button."""
+        """A link or a button that leads to another page."""
         way = self.page.get_by_role("link", name=name, exact=True)
-        way.or_(self.page.get_by_role("button", name=name, exact=True)).first.click()
+        follow(way.or_(self.page.get_by_role("button", name=name, exact=True)).first)
         self.clicks += 1
 
     def review_and_send(self, button: str) -> None:

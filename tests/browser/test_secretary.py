@@ -19,7 +19,7 @@ from django.db import connection
 from django.utils import timezone
 
 from tests import factories
-from tests.browser.conftest import DATABASE, DESKTOP
+from tests.browser.conftest import DATABASE, DESKTOP, follow
 from tests.browser.school import FAMILIES, GIVEN, MEETING
 from wechat_notify.binding.follow_state import subscribed
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
@@ -55,10 +55,13 @@ class Hand:
         what.fill(text)
 
     def link(self, name: str | re.Pattern[str]) -> None:
-        self.click(self.page.get_by_role("link", name=name).first)
+        self.clicks += 1
+        follow(self.page.get_by_role("link", name=name).first)
 
-    def button(self, name: str | re.Pattern[str]) -> None:
-        self.click(self.page.get_by_role("button", name=name))
+    def button(self, name: str) -> None:
+        """One that leads to another page."""
+        self.clicks += 1
+        follow(self.page.get_by_role("button", name=name))
 
 
 @dataclass
@@ -234,7 +237,7 @@ def test_a_secretarys_day(
         cards.first.wait_for()
         assert cards.count() == 10
         page.evaluate("window.print = () => { document.title = '已打印'; }")
-        hand.button("打印")
+        hand.click(page.get_by_role("button", name="打印"))
         assert page.title() == "已打印"
 
     with DATABASE:
