@@ -119,7 +119,7 @@ SEEN: dict[str, tuple[str, ...]] = {
     "held": ("[role=progressbar]", ".wechat-badge", ".wechat-answers a.button"),
     "to approve": (".wechat-causes a",),
     "approve": (*ANSWERS, ".wechat-items li", ".wechat-card"),
-    "refuse": ANSWERS,
+    "refuse": (*ANSWERS, "textarea"),
     "templates": (".wechat-badge", ".wechat-rest a.button"),
     "template": ("#id_name", ".wechat-badge", ".wechat-fields", ".wechat-card"),
     "gallery": (".wechat-gallery a", ".wechat-gallery .wechat-card"),
@@ -132,7 +132,8 @@ SEEN: dict[str, tuple[str, ...]] = {
     "recipients": ("td.field-chosen",),
     "saved": ("#id_name", ".wechat-items li"),
     "alerts": (".wechat-badge",),
-    "alert": (".wechat-badge", ".field-explanation", ".field-told"),
+    # By its words: django-unfold names no fields.
+    "alert": (".wechat-badge", "text=The official account is frozen.", "text=account frozen rid"),
     "rules": (".wechat-badge", "td.field-said"),
     "rule_add": ("#id_name", "#id_model", "#wechat-add-test", ".submit-row .default"),
     "rule": (
@@ -148,7 +149,7 @@ SEEN: dict[str, tuple[str, ...]] = {
     "rule_switch": ANSWERS,
     "rule_asked": (".wechat-sentence b",),
     "rule_approve": ANSWERS,
-    "rule_refuse": ANSWERS,
+    "rule_refuse": (*ANSWERS, "textarea"),
     "rule_withdraw": ANSWERS,
     "rule_stopped": (".errornote", ".wechat-items li", ".wechat-answers a.button"),
     "firings": (".wechat-badge", "td.field-about"),
