@@ -1,4 +1,6 @@
-"""Hands notifications over after the commit: all of one transaction together."""
+"""Hands notifications over after the commit, all of one transaction together; and says before
+whether they could be sent.
+"""
 
 import threading
 import weakref
@@ -7,8 +9,10 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..backends.registry import get_backend
+from ..conf import settings
 from ..models import Notification, database
-from .base import BaseDispatcher
+from .base import BaseDispatcher, get_dispatcher
 
 _lock = threading.Lock()
 _last: weakref.WeakKeyDictionary[BaseDatabaseWrapper, "weakref.ref[_Chain]"]
@@ -68,3 +72,13 @@ def _chain() -> _Chain:
             chain = _Chain()
             _last[connection] = weakref.ref(chain)
         return chain
+
+
+def ready_to_send(account: str) -> BaseDispatcher:
+    """The dispatcher for this account's messages.
+
+    Wrong settings are raised here, to the caller, and not logged by a worker.
+    """
+    settings.require_time_zones()
+    get_backend(account)
+    return get_dispatcher()
