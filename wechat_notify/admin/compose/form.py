@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.forms import BoundField
 from django.http import QueryDict
-from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
@@ -18,7 +17,7 @@ from ...types import MiniProgram
 from ...wechat import fields as template_fields
 from .composed import VALUE, Composed, Composing
 from .earlier_values import EarlierValues, KeptValues
-from .inputs import MomentField, ValueField
+from .inputs import MomentField, ValueField, check_moments
 from .recipients_form import RecipientsForm
 
 NOW, LATER = "now", "later"
@@ -199,10 +198,4 @@ class ComposeForm(RecipientsForm):
             given["send_at"] = None
         elif not given.get("send_at") and "send_at" not in self.errors:
             self.add_error("send_at", _("Enter the time of sending."))
-        for name in ("send_at", "expires_at"):
-            moment = given.get(name)
-            if moment is not None and moment <= timezone.now():
-                self.add_error(name, _("This time has passed."))
-        send_at, expires_at = given.get("send_at"), given.get("expires_at")
-        if send_at and expires_at and expires_at <= send_at:
-            self.add_error("expires_at", _("This is before it would be sent."))
+        check_moments(self, given)

@@ -1,9 +1,10 @@
-"""Inputs for one field of a template, and for a moment."""
+"""Inputs for one field of a template, and for moments."""
 
 from typing import Any
 
 from django import forms
 from django.core.validators import MaxLengthValidator
+from django.utils import timezone
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
@@ -65,3 +66,14 @@ class MomentField(forms.DateTimeField):
     """A date and time in the active time zone, with the browser's picker."""
 
     widget = forms.DateTimeInput(format=MOMENT, attrs={"type": "datetime-local"})
+
+
+def check_moments(form: forms.BaseForm, given: dict[str, Any]) -> None:
+    """Add what is wrong with ``send_at`` and ``expires_at`` to the form's errors."""
+    for name in ("send_at", "expires_at"):
+        moment = given.get(name)
+        if moment is not None and moment <= timezone.now():
+            form.add_error(name, _("This time has passed."))
+    send_at, expires_at = given.get("send_at"), given.get("expires_at")
+    if send_at and expires_at and expires_at <= send_at:
+        form.add_error("expires_at", _("This is before it would be sent."))

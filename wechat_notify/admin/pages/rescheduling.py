@@ -15,7 +15,7 @@ from ...models import Notification, SendLog
 from ...senders import how_to_start, nobody_sends_later
 from ...services import reschedule
 from ..base import BaseAdmin, Button, page
-from ..compose.inputs import MomentField
+from ..compose.inputs import MomentField, check_moments
 from ..parts.confirmation import Confirmation, ask, is_confirmed
 from ..permissions import may_send
 
@@ -36,13 +36,7 @@ class RescheduleForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or self.cleaned_data
-        for name in ("send_at", "expires_at"):
-            moment = given.get(name)
-            if moment is not None and moment <= timezone.now():
-                self.add_error(name, _("This time has passed."))
-        send_at, expires_at = given.get("send_at"), given.get("expires_at")
-        if send_at and expires_at and expires_at <= send_at:
-            self.add_error("expires_at", _("This is before it would be sent."))
+        check_moments(self, given)
         return given
 
 
