@@ -11,7 +11,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ...models import Notification, OpenIDBinding, SendLog, SendLogQuerySet, pages_by_key
+from ...models import Notification, SendLog, SendLogQuerySet, pages_by_key
+from ...reach import Reach, with_reach
 from ...statistics import TROUBLE, Cause
 from ..base import BaseAdmin, Button, page
 from ..parts.badges import status_badge
@@ -26,6 +27,8 @@ from ..permissions import may_resend, may_see_openids, may_see_who_was_not_reach
 
 ROWS = 100
 CHUNK = 2_000
+NOW_BOUND = (Reach.BOUND, Reach.BOUND_SINCE)
+"""Of an openid that belongs to nobody here, nothing newer is known."""
 
 TITLE = gettext_lazy("People not reached")
 RESENT = gettext_lazy("It was resent.")
@@ -62,26 +65,22 @@ class Missed:
 
 
 def missed(logs: Iterable[SendLog]) -> list[Missed]:
-    """What the list says of these messages, all of one account. Two queries."""
-    rows = list(logs)
-    follows = _following({row.account for row in rows}, {row.user_id for row in rows})
+    """What the list says of these messages, which are ``who_was_not_reached()``. One query."""
+    rows: list[Any] = list(logs)
     resent = set(
         SendLog.objects.filter(resend_of__in=[row.pk for row in rows])
         .order_by()
         .values_list("resend_of", flat=True)
     )
-    return [Missed(row, (row.account, row.user_id) in follows, row.pk in resent) for row in rows]
-
-
-def _following(accounts: set[str], users: set[Any]) -> set[tuple[str, Any]]:
-    found = OpenIDBinding.objects.filter(account__in=accounts, user__in=users).reachable()
-    return set(found.order_by().values_list("account", "user_id"))
+    return [Missed(row, row.reach in NOW_BOUND, row.pk in resent) for row in rows]
 
 
 def who_was_not_reached(notification: Notification) -> SendLogQuerySet:
-    """The messages of a notification that did not arrive, in the order of sending."""
+    """The messages of a notification that did not arrive, in the order of sending, each with what
+    ``resend()`` would make of its recipient now.
+    """
     rows = SendLog.objects.filter(notification=notification, status__in=TROUBLE)
-    return rows.select_related("user", "notification__template").order_by("pk")
+    return with_reach(rows).select_related("user", "notification__template").order_by("pk")
 
 
 class NotReachedMixin(BaseAdmin):
