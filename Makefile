@@ -13,6 +13,10 @@ PYTEST_ARGS ?=
 PARALLEL = -n $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))') --dist loadfile \
 	--no-loadscope-reorder
 
+# Tests start some two hundred processes, each of which would compile the whole package anew where
+# the shell forbids to keep what was compiled. Python takes an empty variable as none.
+export PYTHONDONTWRITEBYTECODE =
+
 # Virtual environments remember by a file which Python they were made with, so that a second run
 # is instant and another PYTHON makes a new one.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)

@@ -1,6 +1,7 @@
 """What every test may ask for, and the clean slate that each one starts from."""
 
 import copy
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -59,6 +60,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = filter(uses_database, items)
     slow = {item.path for item in items if is_marked(item, "slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded now stays: the garbage collector need not look at it again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,11 +1,14 @@
 """Real processes with threads share one token through each kind of cache."""
 
 import json
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +61,7 @@ def processes(request: Any, tmp_path: Path, sandbox: Sandbox) -> Iterator[Callab
         "app_secret": sandbox.app_secret,
         "cache": cache,
         "database": database,
+        "processes": PROCESSES,
         "threads": THREADS,
         "openid": samples.users()[0].openid,
     }
@@ -66,26 +70,28 @@ def processes(request: Any, tmp_path: Path, sandbox: Sandbox) -> Iterator[Callab
     def run(messages: int, meanwhile: Callable[[], None] = lambda: None) -> list[str]:
         command = [sys.executable, "-m", "tests.token_process"]
         command.append(json.dumps({**job, "messages": messages}))
-        started.extend(
-            subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-            )
-            for _ in range(PROCESSES)
+        parent = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            start_new_session=True,  # so that its children can be killed with it
         )
-        for process in started:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in started:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
+        started.append(parent)
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        assert parent.stdin is not None
+        parent.stdin.write("go\n")
+        parent.stdin.flush()
         meanwhile()
-        answers = [process.communicate(timeout=PATIENCE)[0] for process in started]
-        return [outcome for answer in answers for outcome in json.loads(answer)]
+        outcomes: list[str] = json.loads(parent.communicate(timeout=PATIENCE)[0])
+        return outcomes
 
     yield run
     for process in started:
-        process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     if request.param is redis_cache:
         OwnRedisCache(cache["LOCATION"], cache).clear()

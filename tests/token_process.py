@@ -1,12 +1,13 @@
-"""One of several processes that need the access token at the same moment.
+"""Several processes that need the access token at the same moment.
 
 Run with ``python -m tests.token_process`` and one JSON argument: ``url``, ``app_id``,
-``app_secret``, ``cache`` (an entry of CACHES), ``database`` (an entry of DATABASES), ``threads``,
-``messages`` a thread and the ``openid`` they go to. Says "ready", waits for a line on standard
-input, sends, and prints the outcomes as JSON.
+``app_secret``, ``cache`` (an entry of CACHES), ``database`` (an entry of DATABASES), ``processes``,
+``threads`` a process, ``messages`` a thread and the ``openid`` they go to. Says "ready", waits for
+a line on standard input, sends, and prints the outcomes as JSON.
 """
 
 import json
+import multiprocessing
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,10 +15,24 @@ from typing import Any
 import django
 from django.conf import settings
 
+forks = multiprocessing.get_context("fork")  # as an application server's that has loaded the site
+
 
 def main(job: dict[str, Any]) -> None:
     settings.configure(CACHES={"default": job["cache"]}, DATABASES={"default": job["database"]})
     django.setup()
+    import wechat_notify.wechat.client  # noqa: F401 - once, for all of them
+
+    started, outcomes = forks.Event(), forks.SimpleQueue()
+    for _ in range(job["processes"]):
+        forks.Process(target=work, args=(job, started, outcomes), daemon=True).start()
+    print("ready", flush=True)  # noqa: T201
+    sys.stdin.readline()
+    started.set()
+    print(json.dumps([one for _ in range(job["processes"]) for one in outcomes.get()]))  # noqa: T201
+
+
+def work(job: dict[str, Any], started: Any, outcomes: Any) -> None:
     from django.core.cache import caches
     from django.utils.connection import ConnectionProxy
 
@@ -44,11 +59,9 @@ def main(job: dict[str, Any]) -> None:
         results = [client.send_template(message) for _ in range(job["messages"])]
         return [f"{result.outcome.value} {result.errcode}" for result in results]
 
-    print("ready", flush=True)  # noqa: T201
-    sys.stdin.readline()
+    started.wait()
     with ThreadPoolExecutor(job["threads"]) as pool:
-        outcomes = [outcome for some in pool.map(send, range(job["threads"])) for outcome in some]
-    print(json.dumps(outcomes), flush=True)  # noqa: T201
+        outcomes.put([one for some in pool.map(send, range(job["threads"])) for one in some])
 
 
 if __name__ == "__main__":
