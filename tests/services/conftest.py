@@ -29,8 +29,10 @@ TEMPLATE = {
 }
 
 
-LOOKS = {"alerts", "counts", "doubtful", "early", "mails", "sent"}
-"""Commands of site.py that only read."""
+READS = {"alerts", "counts", "doubtful", "early", "mails", "sent"}
+WRITES = {"age", "ban", "choose", "late"}
+ROWS = READS | WRITES
+"""Commands of site.py that read or write rows, and start nothing else."""
 
 
 class Site:
@@ -60,7 +62,7 @@ class Site:
 
     def ask(self, *command: object, **environment: str) -> Any:
         """One command of site.py, run to its end; its answer."""
-        if command[0] in LOOKS and not environment:
+        if command[0] in ROWS and not environment:
             return self._look(*command)
         done = subprocess.run(
             [sys.executable, "-m", "tests.services.site", *map(str, command)],
