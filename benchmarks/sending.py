@@ -8,7 +8,7 @@ from itertools import product
 from . import processes
 from .api import Api
 from .tasks import Task
-from .wire import WIRES, Wire
+from .wire import PLAIN, TLS, WIRES, Wire
 
 # Enough for the fastest cell; what is not sent in time is thrown away.
 ROWS_A_SECOND = 5_000
@@ -149,6 +149,12 @@ def ratios(
                 cell,
                 statistics.median(getattr(a, figure) / getattr(b, figure) for a, b in pairs),
             )
+
+
+def handshake_ms(found: Mapping[Cell, Sequence[Figures]], latency: int) -> float:
+    """What TLS adds to a message of the loop that opens a connection for each, in milliseconds."""
+    plain, tls = (1000 / median(found[Cell(BLOG, latency, wire)]).rate for wire in (PLAIN, TLS))
+    return tls - plain
 
 
 def _line(cell: Cell, figures: Figures) -> str:

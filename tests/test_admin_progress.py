@@ -185,6 +185,7 @@ def test_failures_are_grouped_and_explained(notification: Notification) -> None:
     assert "This user has not bound WeChat." in html
     assert "Ask the person whether it came" in html
     assert "the person refuses messages of this account" in html
+    assert "Only the person can allow messages of this account again." in html
     query = f"notification={notification.pk}&amp;status__exact=failed&amp;error=43004"
     assert query in html
     listed = browser(*SEE).get(

@@ -207,7 +207,7 @@ def test_a_failure_is_explained(log: SendLog) -> None:
         ({"status": "undelivered", "errcode": 0}, "did not deliver it. It can be resent."),
         (
             {"status": "undelivered", "errcode": 0, "receipt_status": "failed:user block"},
-            "the person refuses messages of this account",
+            "Only the person can allow messages of this account again.",
         ),
         ({"status": "uncertain"}, "It may have arrived"),
         ({"status": "expired"}, "It expired before"),

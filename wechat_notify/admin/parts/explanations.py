@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from ...conf import settings
 from ...dry_run import NOT_BOUND, NOT_FOLLOWING
+from ...mended import REFUSES
 from ...models import Approval, MessageTemplate, Notification, SendLog
 from ...senders import how_to_start, overdue_since
 from ...statistics import USER_BLOCK, Cause
@@ -112,6 +113,8 @@ def _meaning(log: SendLog) -> Iterator[str]:
         yield str(ASK)
     if log.status == Status.SKIPPED and log.errmsg in INVITE:
         yield str(INVITE[log.errmsg])
+    if log.status == Status.UNDELIVERED and USER_BLOCK in log.receipt_status:
+        yield str(REFUSES)
 
 
 def _undelivered(receipt: str) -> str:
@@ -162,7 +165,7 @@ def cause_in_words(cause: Cause) -> tuple[str, str]:
         info = describe(cause.errcode)
         return str(info.cause), _step(cause) or str(info.next_step)
     if cause.status is Status.UNDELIVERED:
-        return _undelivered(cause.words), ""
+        return _undelivered(cause.words), str(REFUSES) if USER_BLOCK in cause.words else ""
     meaning = str(MEANINGS.get(cause.status, ""))
     return (_(cause.words) if cause.words else meaning), _step(cause)
 
