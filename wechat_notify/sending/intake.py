@@ -3,7 +3,6 @@
 import sys
 
 from ..conf import settings
-from ..exceptions import Problem
 from ..models import SendLog
 from ..types import Outcome, SendResult
 from . import database_clock, policy
@@ -118,7 +117,7 @@ class Intake:
             )
             result = None
             if decision is None and row.doubt is None and not shared.waits:
-                decision, result = _refused(shared.problems(row.data))
+                decision, result = _refused(shared.why_not(row.data))
             if decision is None:
                 track.stage(Job(row, shared, lane))
             else:
@@ -126,9 +125,8 @@ class Intake:
                 lane.unsent()
 
 
-def _refused(problems: list[Problem]) -> tuple[Decision | None, SendResult | None]:
-    """What becomes of a row whose data does not fit its template any more, and why."""
-    if not problems:
+def _refused(reason: str) -> tuple[Decision | None, SendResult | None]:
+    """What becomes of a row whose data does not fit its template any more, for this reason."""
+    if not reason:
         return None, None
-    reason = "; ".join(str(problem) for problem in problems)
     return Decision(Status.FAILED, attempted=False), SendResult(Outcome.NOT_SENT, errmsg=reason)

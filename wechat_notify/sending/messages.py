@@ -6,10 +6,10 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
-from ..exceptions import Problem
 from ..models import MessageTemplate, Notification, TemplateRevision
 from ..types import TemplateMessage
-from ..wechat.naming import carried_over, keys_of, to_keys
+from ..wechat.fields import parse
+from ..wechat.naming import as_reason, carried_over, keys_of, to_keys
 from .outbox import Claimed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -48,18 +48,18 @@ class Shared:
         return self._keyed(self.notification.data)
 
     @cached_property
-    def _problems(self) -> list[Problem]:
+    def _reason(self) -> str:
         return self._why_not(self.notification.data)
 
     def data(self, own: dict[str, Any] | None) -> dict[str, Any]:
         """The data of a row, by WeChat's keys. ``own``: what differs for its recipient."""
         return self._keyed({**self.notification.data, **own}) if own else self._wire
 
-    def problems(self, own: dict[str, Any] | None) -> list[Problem]:
-        """Why the data of a row does not fit any more; it fitted when it was written."""
+    def why_not(self, own: dict[str, Any] | None) -> str:
+        """Why the data of a row does not fit any more; it fitted when it was written. Else ""."""
         if self._is_unchanged:
-            return []
-        return self._why_not({**self.notification.data, **own}) if own else self._problems
+            return ""
+        return self._why_not({**self.notification.data, **own}) if own else self._reason
 
     @property
     def _is_unchanged(self) -> bool:
@@ -70,8 +70,9 @@ class Shared:
             return to_keys(data, self.revision.field_names)
         return to_keys(data, keys_of(data, self.written, self.revision))
 
-    def _why_not(self, data: dict[str, Any]) -> list[Problem]:
-        return carried_over(data, self.written, self.revision)[1]
+    def _why_not(self, data: dict[str, Any]) -> str:
+        problems = carried_over(data, self.written, self.revision)[1]
+        return as_reason(problems, parse(self.revision.content))
 
 
 class Contents:
