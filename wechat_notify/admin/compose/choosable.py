@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from ...models import OpenIDBinding
 from ..parts.people import found_users, shown_name
 from ..permissions import may_see_users
-from ..site_recipients import Segment, recipients_of, segments_of
+from ...site_recipients import Segment, recipients_of, segments_of
 
 
 class People:

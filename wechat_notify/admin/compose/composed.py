@@ -17,7 +17,7 @@ from ...types import MiniProgram
 from ...wechat.fields import NOT_SHOWN, Field
 from ..parts.cards import example_data, notification_card
 from ..permissions import allowed_accounts
-from ..site_recipients import WeChatRecipients
+from ...site_recipients import WeChatRecipients
 from .audience import Audience
 from .choosable import People
 from .const_values import Learned, learn
