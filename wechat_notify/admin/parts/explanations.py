@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...conf import settings
-from ...dry_run import NOT_BOUND, NOT_FOLLOWING
+from ...dry_run import NOT_BOUND, NOT_FOLLOWING, UNBOUND
 from ...models import Approval, MessageTemplate, Notification, SendLog
 from ...senders import how_to_start, overdue_since
 from ...statistics import USER_BLOCK, Cause
@@ -33,6 +33,7 @@ UNDER_REVIEW = gettext_lazy(
 )
 INVITE = {
     NOT_BOUND: gettext_lazy("Invite them to bind WeChat."),
+    UNBOUND: gettext_lazy("Invite them to bind WeChat."),
     NOT_FOLLOWING: gettext_lazy("Invite them to follow the account."),
 }
 """What to do about people who are skipped for one of these reasons."""
