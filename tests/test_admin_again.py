@@ -420,6 +420,18 @@ def test_bad_values_leave_the_old_message_as_it_was(clerk: Client, partly: Notif
     assert Notification.objects.count() == 1
 
 
+@pytest.mark.parametrize("narrowed", [{"bound_since": "2026-11-01T00:00"}, {"missed": "on"}])
+def test_it_is_edited_for_all_or_not_at_all(
+    clerk: Client, partly: Notification, narrowed: dict[str, str]
+) -> None:
+    """Whoever is left out would get neither message, as the old one is cancelled for all."""
+    form = filled_in(opened(clerk, partly, "waiting"))
+    answer = clerk.post(address(), {**form, **narrowed, "_review": "1"})
+    assert "would get neither message" in text(answer)
+    assert "review" not in answer.context
+    assert partly.counts["pending"] == 3
+
+
 def test_unticked_it_is_a_message_of_its_own(clerk: Client, partly: Notification) -> None:
     """The old one leaves as planned."""
     form = opened(clerk, partly, "waiting")

@@ -75,6 +75,24 @@ def answer(client: Client, notification: Notification, verb: str = "approve", **
     return client.post(page("notification", verb, notification.pk), form, follow=True)
 
 
+# -- what is shown ----------------------------------------------------------------------------
+
+
+def test_the_card_is_the_one_that_leaves(held: Notification) -> None:
+    """The template was changed after it was asked for, or a stand-in takes over."""
+    new = make_template("other", content="商品：{{thing2.DATA}}\n编号：{{character_string1.DATA}}")
+    address, client = page("notification", "approve", held.pk), browser(*APPROVE)
+    seen = fingerprint(held)
+    assert "商品名称" in text(client.get(address))
+    MessageTemplate.objects.filter(pk=held.template_id).update(
+        stand_in=new, paused_at=timezone.now(), pause_errcode=43116
+    )
+    shown = text(client.get(address))
+    assert ("商品名称" in shown, "编号" in shown) == (False, True)
+    held.refresh_from_db()
+    assert fingerprint(held) != seen
+
+
 # -- who may ----------------------------------------------------------------------------------
 
 ADDRESSES: list[tuple[str, Callable[[Notification], str]]] = [
