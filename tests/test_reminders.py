@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from tests.factories import make_binding, make_template
@@ -311,6 +311,35 @@ def test_what_cannot_be_asked_is_not_sent(clock: Clock, soon: Any, person: Any) 
     deliver()
     assert SendLog.objects.get().status == "cancelled"
     assert "IndexError" in TriggerFailure.objects.get().error
+
+
+@pytest.mark.parametrize(
+    "trouble", [OperationalError("the server closed the connection"), InterfaceError("closed")]
+)
+@pytest.mark.parametrize(("answer", "status"), [(True, "sent"), (False, "cancelled")])
+def test_a_moments_trouble_of_the_database_cancels_nothing(
+    clock: Clock, soon: Any, person: Any, trouble: Exception, answer: bool, status: str
+) -> None:
+    """Nobody knows whether it still holds: that is asked again a minute later, at no attempt."""
+    answers: list[bool | Exception] = [answer, trouble, True]
+
+    def when(appointment: Appointment) -> bool:
+        said = answers.pop()
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    remind(when=when)
+    book(person, clock.now + DAY)
+    run_reminders()
+    for _ in range(2):  # the second run finds nothing that is due
+        deliver()
+        row = SendLog.objects.get()
+        assert (row.status, row.attempts, row.due_at) == ("pending", 0, clock.now + MINUTE)
+    assert type(trouble).__name__ in TriggerFailure.objects.get().error
+    clock.forward(MINUTE)
+    deliver()
+    assert SendLog.objects.get().status == status
 
 
 # -- who looks --------------------------------------------------------------------------------

@@ -157,8 +157,11 @@ def _objects(reminder: Reminder, pks: Collection[Any]) -> dict[Any, Model]:
 # -- when it is sent --------------------------------------------------------------------------
 
 
-def withdrawn(notifications: Iterable[Notification]) -> set[int]:
-    """Those that must not be sent any more: the object is gone, was moved, or ``when`` says no."""
+def withdrawn(notifications: Iterable[Notification]) -> messages.SecondLook:
+    """Those that must not be sent any more: the object is gone, was moved, or ``when`` says no.
+
+    While the database is in trouble, nobody knows it.
+    """
     by_key = {str(reminder.key): reminder for reminder in reminders()}
     asked: dict[Reminder, dict[str, Notification]] = {}
     for one in notifications:
@@ -167,18 +170,27 @@ def withdrawn(notifications: Iterable[Notification]) -> set[int]:
             reminder = by_key.get(parts[1])
             if reminder is not None:
                 asked.setdefault(reminder, {})[parts[3]] = one
-    return {one.pk for reminder, theirs in asked.items() for one in _void(reminder, theirs)}
+    look = messages.SecondLook()
+    for reminder, theirs in asked.items():
+        for one, holds in _hold(reminder, theirs):
+            if holds is None:
+                look.unknown.add(one.pk)
+            elif not holds:
+                look.withdrawn.add(one.pk)
+    return look
 
 
-def _void(reminder: Reminder, theirs: dict[str, Notification]) -> Iterator[Notification]:
+def _hold(
+    reminder: Reminder, theirs: dict[str, Notification]
+) -> Iterator[tuple[Notification, bool | None]]:
+    """Whether each of them, by its object's key, still holds. None: that is not known now."""
     found = {str(pk): instance for pk, instance in _objects(reminder, theirs).items()}
-    for pk, notification in theirs.items():
+    for pk, one in theirs.items():
         instance = found.get(pk)
-        if instance is None or not _still_holds(reminder, instance, notification):
-            yield notification
+        yield one, instance is not None and _still_holds(reminder, instance, one)
 
 
-def _still_holds(reminder: Reminder, instance: Model, notification: Notification) -> bool:
+def _still_holds(reminder: Reminder, instance: Model, notification: Notification) -> bool | None:
     moment = reminder.moment(instance)
     if moment is None or reminder.key_for(instance.pk, moment) != notification.key:
         return False
@@ -187,4 +199,5 @@ def _still_holds(reminder: Reminder, instance: Model, notification: Notification
             return reminder.when is None or bool(call(reminder.when, instance))
     except DATABASE_TROUBLE as error:
         report(reminder, instance, error)  # the other messages of the claim go out
+        return None
     return False
