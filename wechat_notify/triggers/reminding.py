@@ -8,10 +8,10 @@ killed.
 import math
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Model
 from django.utils import timezone
@@ -28,6 +28,8 @@ EVERY = timedelta(minutes=1)
 TURN_SECONDS = 0.5
 """Whoever looks also delivers: after so long, what is due goes out before more is written."""
 PAGE = 50
+
+T = TypeVar("T")
 
 Due = tuple[Any, datetime]
 """An object's primary key, and the moment of its reminder."""
@@ -81,7 +83,9 @@ class Looker:
         """Find what is due and was not asked about, in pages."""
         now = timezone.now().astimezone(UTC)
         for reminder in reminders():
-            due = list(_due(reminder, now))
+            due = _tried(reminder, partial(_due, reminder, now))
+            if due is None:
+                continue
             before = self._asked.get(reminder.key, set())
             asked = self._asked[reminder.key] = before.intersection(due)
             new = [one for one in due if one not in asked]
@@ -96,14 +100,23 @@ class Looker:
                 yield notification
 
 
-def _due(reminder: Reminder, now: datetime) -> Iterator[Due]:
+def _tried(reminder: Reminder, read: Callable[[], T]) -> T | None:
+    """What ``read`` returns. None: it failed, which is reported; other reminders go on."""
+    try:
+        with contained(reminder, reminder.model, None):
+            return read()
+    except DATABASE_TROUBLE as error:
+        report(reminder, reminder.model, error)
+    return None
+
+
+def _due(reminder: Reminder, now: datetime) -> list[Due]:
     """One query, by the index on the column alone."""
     lookup = reminder.lookup(now)
     if lookup is None or reminder.model is None:
-        return
+        return []
     rows = reminder.model._default_manager.filter(**lookup).order_by()
-    for pk, value in rows.values_list("pk", reminder.at):
-        yield pk, reminder.due(value)
+    return [(pk, reminder.due(value)) for pk, value in rows.values_list("pk", reminder.at)]
 
 
 def _written(reminder: Reminder, page: Iterable[Due]) -> set[Due]:
@@ -121,7 +134,10 @@ def _remind_page(
     Each in a transaction of its own, so that no lock is held for long.
     """
     written = _written(reminder, page)
-    objects = _objects(reminder, [one[0] for one in page if one not in written])
+    left = [one[0] for one in page if one not in written]
+    objects = _tried(reminder, partial(_objects, reminder, left))
+    if objects is None:
+        return  # and asked about again
     for one in page:
         instance = objects.get(one[0])
         moment = None if instance is None else reminder.moment(instance)
@@ -160,7 +176,7 @@ def _objects(reminder: Reminder, pks: Collection[Any]) -> dict[Any, Model]:
 def withdrawn(notifications: Iterable[Notification]) -> messages.SecondLook:
     """Those that must not be sent any more: the object is gone, was moved, or ``when`` says no.
 
-    While the database is in trouble, nobody knows it.
+    While the database is in trouble, or an object cannot be read, nobody knows it.
     """
     by_key = {str(reminder.key): reminder for reminder in reminders()}
     asked: dict[Reminder, dict[str, Notification]] = {}
@@ -184,7 +200,11 @@ def _hold(
     reminder: Reminder, theirs: dict[str, Notification]
 ) -> Iterator[tuple[Notification, bool | None]]:
     """Whether each of them, by its object's key, still holds. None: that is not known now."""
-    found = {str(pk): instance for pk, instance in _objects(reminder, theirs).items()}
+    objects = _tried(reminder, partial(_objects, reminder, theirs))
+    if objects is None:
+        yield from ((one, None) for one in theirs.values())
+        return
+    found = {str(pk): instance for pk, instance in objects.items()}
     for pk, one in theirs.items():
         instance = found.get(pk)
         yield one, instance is not None and _still_holds(reminder, instance, one)
