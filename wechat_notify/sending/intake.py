@@ -114,6 +114,7 @@ class Intake:
                 paused=notification.paused_at is not None or notification.held_at is not None,
                 cancelled=notification.cancelled_at is not None
                 or notification.pk in contents.withdrawn,
+                unknown=notification.pk in contents.unknown,
             )
             result = None
             if decision is None and row.doubt is None and not shared.waits:

@@ -1,7 +1,7 @@
 """Makes messages of claimed rows. The content that a notification's rows share is loaded once."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
@@ -15,8 +15,19 @@ from .outbox import Claimed
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-withdrawals: list[Callable[[list[Notification]], set[int]]] = []
-"""Asked for each claim which of the notifications must not be sent any more, by primary key.
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """What became of a claim's notifications since they were written, by primary key.
+
+    ``withdrawn`` must not be sent any more. ``unknown``: that cannot be found out at present.
+    """
+
+    withdrawn: set[int] = field(default_factory=set)
+    unknown: set[int] = field(default_factory=set)
+
+
+withdrawals: list[Callable[[list[Notification]], SecondLook]] = []
+"""Asked for each claim which of the notifications must not be sent any more.
 
 Such as a reminder of what was cancelled since it was written.
 """
@@ -95,8 +106,11 @@ class Contents:
         self._load_earlier(rows)
         self._shared: dict[tuple[int, int | None], Shared] = {}
         rows_of = list(self._notifications.values())
-        self.withdrawn = {pk for ask in withdrawals for pk in ask(rows_of)}
+        looks = [ask(rows_of) for ask in withdrawals]
+        self.withdrawn = {pk for look in looks for pk in look.withdrawn}
         """The notifications that must not be sent any more."""
+        self.unknown = {pk for look in looks for pk in look.unknown}
+        """Those of which that cannot be found out at present."""
 
     def of(self, row: Claimed) -> Shared | None:
         """What this row shares with others. None: its notification was deleted after the claim."""
