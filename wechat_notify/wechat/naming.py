@@ -196,15 +196,16 @@ def label_type(label: str, names: Names) -> str:
 def as_reason(problems: Iterable[Problem], fields: Iterable[Field]) -> str:
     """Why the values of a message cannot be sent, as the text of its row, which names its person.
 
-    Each field is called as on the message, then by the caller's word. One line, without characters
+    Each field is called as on the message, then by the caller's word and WeChat's key. One line, without characters
     that a database refuses.
     """
     printed = {field.name: field.label for field in fields}
-    return CONTROL.sub(" ", "; ".join(_in_words(problem, printed) for problem in problems))
+    return CONTROL.sub(" ", "; ".join(_as_printed(problem, printed) for problem in problems))
 
 
-def _in_words(problem: Problem, printed: Mapping[str, str]) -> str:
+def _as_printed(problem: Problem, printed: Mapping[str, str]) -> str:
     label = printed.get(problem.field) or printed.get(problem.other_name)
     if not label:
         return str(replace(problem, recipient=""))
-    return f"{label} ({problem.field}): {problem.message}"
+    words = ", ".join(word for word in (problem.field, problem.other_name) if word)
+    return f"{label} ({words}): {problem.message}"
