@@ -82,8 +82,10 @@ def _waiting(found: Waiting) -> Iterator[Aim]:
     for way, delays in found.arrivals_ms.items():
         # PostgreSQL can wake a worker of ours; elsewhere that, and django-tasks-db's everywhere,
         # looks once a second. The median is half of that, and the worst a little more than all.
-        polls = way == measurements.TASKS or (way, found.database) == (measurements.WORKER, "SQLite")
-        bound = 1_000 if polls else 100
+        looks = {measurements.TASKS}
+        if found.database == "SQLite":
+            looks.add(measurements.WORKER)
+        bound = 1_000 if way in looks else 100
         text = f"From commit to WeChat, {way} ({found.database})"
         yield Aim(text, statistics.median(delays), bound, " ms", most=True)
     yield from _pages(found)

@@ -165,7 +165,8 @@ INSTALLED_APPS[INSTALLED_APPS.index("django.contrib.admin")] = "school.apps.Scho
 def test_what_a_site_offers_can_be_its_default_site(page: str, tmp_path: Path) -> None:
     """As printed: Django loads the class while it sets up the admin, before any page of ours."""
     paper = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n# school/(\w+\.py)\n(.*?)(?=^```|^# settings)", paper, re.M | re.S)
+    printed = re.compile(r"^```python\n# school/(\w+\.py)\n(.*?)(?=^```|^# settings)", re.M | re.S)
+    blocks = printed.findall(paper)
     assert [name for name, _code in blocks] == ["sites.py", "apps.py"]
     school = tmp_path / "school"
     school.mkdir()

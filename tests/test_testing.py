@@ -75,7 +75,8 @@ def test_the_first_example_of_the_page_passes() -> None:
 def test_the_example_on_the_wire_passes() -> None:
     """Also docs/testing.md, as it stands: real HTTP, a refusal and an answer that is late."""
     page = (Path(__file__).parent.parent / "docs/testing.md").read_text()
-    (code,) = [one for one in re.findall(r"^```python\n(.*?)^```", page, re.M | re.S) if WIRE in one]
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    (code,) = [block for block in blocks if WIRE in block]
     names: dict[str, Any] = {}
     exec(code, names)  # noqa: S102
     result = unittest.TestResult()

@@ -214,10 +214,11 @@ def _still_holds(reminder: Reminder, instance: Model, notification: Notification
     moment = reminder.moment(instance)
     if moment is None or reminder.key_for(instance.pk, moment) != notification.key:
         return False
+    holds = False
     try:
         with contained(reminder, instance, instance._state.db):
-            return reminder.when is None or bool(call(reminder.when, instance))
+            holds = reminder.when is None or bool(call(reminder.when, instance))
     except DATABASE_TROUBLE as error:
         report(reminder, instance, error)  # the other messages of the claim go out
         return None
-    return False
+    return holds

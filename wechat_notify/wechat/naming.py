@@ -196,8 +196,8 @@ def label_type(label: str, names: Names) -> str:
 def as_reason(problems: Iterable[Problem], fields: Iterable[Field]) -> str:
     """Why the values of a message cannot be sent, as the text of its row, which names its person.
 
-    Each field is called as on the message, then by the caller's word and WeChat's key. One line, without characters
-    that a database refuses.
+    Each field is called as on the message, then by the caller's word and WeChat's key. One line,
+    without characters that a database refuses.
     """
     printed = {field.name: field.label for field in fields}
     return CONTROL.sub(" ", "; ".join(_as_printed(problem, printed) for problem in problems))

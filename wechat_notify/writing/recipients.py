@@ -151,7 +151,7 @@ def _bound_since(logs: list[SendLog], account: str) -> dict[int, list[OpenIDBind
     openids = {openid for its in bound.values() for openid in its}
     written = set(beside.filter(openid__in=openids).values_list("notification_id", "openid"))
     rows = beside.filter(user__in=bound.keys()).order_by("-pk")
-    first = {
+    first: dict[tuple[int, Any], int] = {
         (notification, user): pk
         for notification, user, pk, openid in rows.values_list(
             "notification_id", "user_id", "pk", "openid"

@@ -46,7 +46,7 @@ class ApprovalReview:
 
     @cached_property
     def cards(self) -> list[tuple[str, SafeString]]:
-        """The card as it would leave now; if cards differ, those of the first few people, by name."""
+        """The card as it would leave now; if cards differ, those of the first few people."""
         if not self.is_personal:
             return [("", waiting_card(self.notification))]
         return [(self._name(log), log_card(log)) for log in self._first(CARDS)]
