@@ -303,7 +303,7 @@ def test_proxies_and_children(told: Told, order: Order) -> None:
 
 
 def test_a_child_for_a_row_that_was_there(told: Told, order: Order) -> None:
-    """The order is no new one: what it was before is not told again, and a step that it makes is."""
+    """The order is no new one: what it was is not told again, and a step that it makes is."""
     for name, changes in {"paid": PAID, "step": STEP, "any": ANY}.items():
         told.on(name, changes=changes)
     told.on("gift", Gift, changes=PAID)

@@ -386,7 +386,7 @@ def test_a_moments_trouble_of_the_database_cancels_nothing(
 def test_objects_that_cannot_be_read_keep_no_others_back(
     clock: Clock, soon: Any, person: Any, error: type[Exception]
 ) -> None:
-    """Of two reminders in one claim, one is sent at once, and the other when it can be looked at."""
+    """Of two reminders in one claim, one is sent, and the other when it can be looked at."""
     remind_of_leaves()
     remind()
     Leave.objects.create(person=person, reason="rest", start=clock.now + DAY)

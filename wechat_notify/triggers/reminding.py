@@ -220,4 +220,4 @@ def _still_holds(reminder: Reminder, instance: Model, notification: Notification
     except DATABASE_TROUBLE as error:
         report(reminder, instance, error)  # the other messages of the claim go out
         return None
-    return False
+    return False  # type: ignore[unreachable]  # contained() swallows errors
