@@ -115,7 +115,12 @@ def test_people_are_not_told_to_who_may_not_see_them(codenames: tuple[str, ...])
 
 
 @pytest.mark.parametrize(
-    "values", [{"openid": "not an openid"}, {"openid": openid(9)}, {"account": "nowhere"}]
+    "values",
+    [
+        {"openid": "not an openid"},
+        {"openid": openid(9)},
+        {"account": "nowhere"},
+    ],
 )
 def test_a_wrong_binding_is_refused_by_the_form(values: dict[str, str]) -> None:
     """No openid, somebody else's openid, an account that is not configured."""
@@ -125,6 +130,17 @@ def test_a_wrong_binding_is_refused_by_the_form(values: dict[str, str]) -> None:
     )
     assert response.context["errors"]
     assert OpenIDBinding.objects.count() == 1
+
+
+@pytest.mark.urls("tests.compose_site")
+def test_who_is_hidden_is_not_bound() -> None:
+    """The site's own list of users hides somebody: a key in a POST does not bind them."""
+    client, address = sees_users(), page("openidbinding", "add")
+    refused = client.post(address, form(user=make_user("hidden").pk))
+    assert "Select a valid choice" in text(refused)
+    assert not OpenIDBinding.objects.exists()
+    client.post(address, form(user=make_user("seen").pk))
+    assert OpenIDBinding.objects.get().user.username == "seen"
 
 
 def test_a_binding_is_not_edited() -> None:

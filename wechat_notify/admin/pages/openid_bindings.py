@@ -38,7 +38,6 @@ class BindingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its 
             raise ValidationError(_("This is not an openid."))
         return openid
 
-
 @admin.register(OpenIDBinding)
 class OpenIDBindingAdmin(RecheckMixin, InvitingMixin, AccountChoicesMixin):
     """Bindings are added and deleted here, never edited: an openid does not move from one user to
@@ -102,6 +101,7 @@ class OpenIDBindingAdmin(RecheckMixin, InvitingMixin, AccountChoicesMixin):
         """Users are found by typing; who may not see users gives the key of one."""
         if db_field.name == "user" and may_see_users(self.admin_site, request):
             kwargs["form_class"] = PersonField
+            kwargs["queryset"] = People(self.admin_site, request).all()
             kwargs["widget"] = PersonSelect(db_field, self.admin_site, "openidbinding_people")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
