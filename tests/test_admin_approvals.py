@@ -1,6 +1,7 @@
 """Approving in the admin: who may, what they see, and what a POST can and cannot do."""
 
 from collections.abc import Callable
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from tests.admin_pages import RESEND, SEE, browser, page, resend_form, staff, text, told
@@ -24,6 +25,7 @@ from tests.compose_pages import (
     send,
 )
 from tests.factories import ORDER, make_bindings, make_template, make_user
+from wechat_notify.admin.permissions import allowed_accounts
 from wechat_notify.approving import fingerprint
 from wechat_notify.backends.locmem import outbox
 from wechat_notify.models import Approval, MessageTemplate, Notification, OpenIDBinding, SendLog
@@ -148,6 +150,17 @@ def only_other(monkeypatch: pytest.MonkeyPatch) -> None:
         return account == "other" or request.user.get_username() != "li"
 
     monkeypatch.setattr(admin.site, "has_wechat_account_permission", allowed, raising=False)
+
+
+def test_each_persons_accounts_are_their_own(only_other: None, rf: RequestFactory) -> None:
+    """Although the answer is kept with the request, of which a copy is made for somebody else."""
+    request = rf.get("/")
+    request.user = make_user("zhao")
+    assert allowed_accounts(admin.site, request) == ["default", "other"]
+    theirs = copy(request)
+    theirs.user = make_user("li")
+    assert allowed_accounts(admin.site, theirs) == ["other"]
+    assert allowed_accounts(admin.site, request) == ["default", "other"]
 
 
 @pytest.mark.parametrize("verb", ["approve", "refuse"])
