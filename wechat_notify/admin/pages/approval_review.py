@@ -74,7 +74,7 @@ class ApprovalReview:
     @property
     def holdups(self) -> Iterator[str]:
         """What keeps the messages when they are approved."""
-        return holdups(self.notification)
+        return holdups(self.notification, but_approval=True)
 
     def _first(self, number: int) -> Any:
         rows = self._rows.waiting().select_related("user", "notification__template", "revision")

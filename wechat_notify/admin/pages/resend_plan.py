@@ -153,7 +153,9 @@ class ResendPlan:
             return _("There is nothing to resend: these messages are still waiting.")
         aliases = settings.aliases
         unusable = [
-            row for row in self.templates if not row.is_active or row.account not in aliases
+            row
+            for row in self.templates
+            if (not row.is_active and row.sends_with() is None) or row.account not in aliases
         ]
         if not unusable:
             return "" if self.again else _("Nobody would get this message.")

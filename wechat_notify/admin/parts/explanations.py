@@ -134,10 +134,13 @@ def _waits_for(log: SendLog) -> Iterator[str]:
         yield _("It is due, and will be sent soon.")
 
 
-def holdups(notification: Notification) -> Iterator[str]:
-    """What prevents the waiting messages of a notification from being sent."""
+def holdups(notification: Notification, *, but_approval: bool = False) -> Iterator[str]:
+    """What prevents the waiting messages of a notification from being sent.
+
+    ``but_approval``: what else, beside a second person's approval.
+    """
     account = notification.template.account
-    held = notification.held_at is not None
+    held = notification.held_at is not None and not but_approval
     for approval in Approval.objects.filter(notification=notification, decision="") if held else ():
         when = date_format(timezone.localtime(approval.asked_at), "DATETIME_FORMAT")
         names = {"name": approval.asker, "time": when}
