@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from django.urls import include, path
 
 from tests.school.models import Leave
-from wechat_notify.admin import Segment, WeChatRecipients
 from wechat_notify.admin.mixins import SendWeChatMessageMixin
 from wechat_notify.admin.pages.alert_list import AlertAdmin
 from wechat_notify.admin.pages.draft_list import DraftAdmin
@@ -33,6 +32,7 @@ from wechat_notify.models import (
     RecipientFilter,
     SendLog,
 )
+from wechat_notify.site_recipients import Segment, WeChatRecipients
 
 
 class SchoolRecipients(WeChatRecipients):

@@ -18,6 +18,13 @@ class ReadsElsewhere:
         return True
 
 
+class ReadsUsersElsewhere(ReadsElsewhere):
+    """Reads the users, too, from that replica."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> str | None:
+        return "elsewhere" if model._meta.app_label in (APP, "auth") else None
+
+
 class LivesElsewhere(ReadsElsewhere):
     """Keeps the app's rows in another database altogether."""
 

@@ -195,6 +195,22 @@ def test_the_panel_leads_there(clerk: Client, sent: Notification) -> None:
     assert "outcome=missed" not in hidden
 
 
+def test_who_got_it_again_is_not_offered(clerk: Client, sent: Notification) -> None:
+    """The panel counts whom its links mean, and has none where nobody is left."""
+    address = page("notification", "change", sent.pk)
+    assert "to the 3 who did not get it" in text(clerk.get(address))
+    resend(sent.logs.filter(errcode=43004))
+    shown = text(clerk.get(address))
+    assert "to the 2 who did not get it" in shown
+    assert "failed%3A47003" in shown
+    assert "failed%3A43004" not in shown
+    resend(sent.logs.filter(errcode=47003))
+    shown = text(clerk.get(address))
+    assert "who did not get it" not in shown
+    assert "failed%3A47003" not in shown
+    assert "uncertain%3A%3A" in shown
+
+
 def test_a_message_leads_there(clerk: Client, sent: Notification) -> None:
     """Its page has the button, for this one person."""
     log = sent.logs.get(errcode=43004)
@@ -418,6 +434,18 @@ def test_bad_values_leave_the_old_message_as_it_was(clerk: Client, partly: Notif
     clerk.post(address(), {**review, "_send": "1"})
     assert list(partly.logs.order_by("pk").values()) == before
     assert Notification.objects.count() == 1
+
+
+@pytest.mark.parametrize("narrowed", [{"bound_since": "2026-11-01"}, {"missed": "on"}])
+def test_it_is_edited_for_all_or_not_at_all(
+    clerk: Client, partly: Notification, narrowed: dict[str, str]
+) -> None:
+    """Whoever is left out would get neither message, as the old one is cancelled for all."""
+    form = filled_in(opened(clerk, partly, "waiting"))
+    answer = clerk.post(address(), {**form, **narrowed, "_review": "1"})
+    assert "would get neither message" in text(answer)
+    assert "review" not in answer.context
+    assert partly.counts["pending"] == 3
 
 
 def test_unticked_it_is_a_message_of_its_own(clerk: Client, partly: Notification) -> None:

@@ -1,6 +1,7 @@
 """Approving in the admin: who may, what they see, and what a POST can and cannot do."""
 
 from collections.abc import Callable
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from tests.admin_pages import RESEND, SEE, browser, page, resend_form, staff, text, told
@@ -24,10 +25,12 @@ from tests.compose_pages import (
     send,
 )
 from tests.factories import ORDER, make_bindings, make_template, make_user
+from wechat_notify.admin.permissions import allowed_accounts
 from wechat_notify.approving import fingerprint
 from wechat_notify.backends.locmem import outbox
 from wechat_notify.models import Approval, MessageTemplate, Notification, OpenIDBinding, SendLog
-from wechat_notify.services import cancel, notify
+from wechat_notify.sending.breaker import Breaker
+from wechat_notify.services import cancel, notify, pause
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +76,24 @@ def due(notification: Notification) -> int:
 def answer(client: Client, notification: Notification, verb: str = "approve", **more: Any) -> Any:
     form = {"post": "yes", "seen": fingerprint(notification), "reason": "no", **more}
     return client.post(page("notification", verb, notification.pk), form, follow=True)
+
+
+# -- what is shown ----------------------------------------------------------------------------
+
+
+def test_the_card_is_the_one_that_leaves(held: Notification) -> None:
+    """The template was changed after it was asked for, or a stand-in takes over."""
+    new = make_template("other", content="商品：{{thing2.DATA}}\n编号：{{character_string1.DATA}}")
+    address, client = page("notification", "approve", held.pk), browser(*APPROVE)
+    seen = fingerprint(held)
+    assert "商品名称" in text(client.get(address))
+    MessageTemplate.objects.filter(pk=held.template_id).update(
+        stand_in=new, paused_at=timezone.now(), pause_errcode=43116
+    )
+    shown = text(client.get(address))
+    assert ("商品名称" in shown, "编号" in shown) == (False, True)
+    held.refresh_from_db()
+    assert fingerprint(held) != seen
 
 
 # -- who may ----------------------------------------------------------------------------------
@@ -149,6 +170,17 @@ def only_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admin.site, "has_wechat_account_permission", allowed, raising=False)
 
 
+def test_each_persons_accounts_are_their_own(only_other: None, rf: RequestFactory) -> None:
+    """Although the answer is kept with the request, of which a copy is made for somebody else."""
+    request = rf.get("/")
+    request.user = make_user("zhao")
+    assert allowed_accounts(admin.site, request) == ["default", "other"]
+    theirs = copy(request)
+    theirs.user = make_user("li")
+    assert allowed_accounts(admin.site, theirs) == ["other"]
+    assert allowed_accounts(admin.site, request) == ["default", "other"]
+
+
 @pytest.mark.parametrize("verb", ["approve", "refuse"])
 def test_another_accounts_messages_do_not_exist(
     held: Notification, only_other: None, verb: str
@@ -202,6 +234,39 @@ def test_the_approver_sees_what_was_seen(held: Notification) -> None:
     ):
         assert words in shown, words
     assert OpenIDBinding.objects.all()[0].openid not in shown
+
+
+def test_the_approver_sees_what_else_holds_it(held: Notification) -> None:
+    """Beside the approval, with the pages that end it for those who may."""
+    url = page("notification", "approve", held.pk)
+    assert "wechat-warnings" not in text(browser(*EVERYTHING).get(url))
+    pause(held)
+    MessageTemplate.objects.update(paused_at=timezone.now(), pause_errcode=43116)
+    Breaker("default").trip(45009, "reach max api daily quota limit")
+    ways = (
+        page("notification", "resume", held.pk),
+        page("messagetemplate", "resume", held.template_id),
+        page("sendlog", "try_again", "default"),
+    )
+    shown = text(browser(*EVERYTHING).get(url))
+    reader = text(browser(*APPROVE, name="reader").get(url))
+    for one in (shown, reader):
+        assert "The notification is paused." in one
+        assert "The template is paused" in one
+        assert "Account default rests until" in one
+        assert "it waits for a second person" not in one
+    assert [way for way in ways if way not in shown] == []
+    assert [way for way in ways if way in reader] == []
+
+
+def test_approved_while_the_account_rests(held: Notification) -> None:
+    """Nobody is told that it goes out; the page says why."""
+    Breaker("default").trip(45009, "reach max api daily quota limit")
+    response = answer(browser(*APPROVE), held)
+    assert "It does not go out yet" in told(response)
+    assert "go out." not in told(response)
+    assert "Account default rests until" in text(response)
+    assert due(held) == 3
 
 
 def test_approved_it_goes_out(held: Notification, django_capture_on_commit_callbacks: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.db import connection
 
 from tests.admin_pages import browser, page, text
 from tests.factories import ORDER, make_binding, make_bindings, make_user, openid
@@ -115,16 +116,63 @@ def test_people_are_not_told_to_who_may_not_see_them(codenames: tuple[str, ...])
 
 
 @pytest.mark.parametrize(
-    "values", [{"openid": "not an openid"}, {"openid": openid(9)}, {"account": "nowhere"}]
+    "values",
+    [
+        {"openid": "not an openid"},
+        {"openid": openid(9)},
+        {"account": "nowhere"},
+        {"unionid": "oAB 123"},
+    ],
 )
 def test_a_wrong_binding_is_refused_by_the_form(values: dict[str, str]) -> None:
-    """No openid, somebody else's openid, an account that is not configured."""
+    """No openid, somebody else's openid, an account that is not configured, no unionid."""
     make_binding(number=9)
     response = browser(*EDIT).post(
         page("openidbinding", "add"), form(user=make_user().pk, **values)
     )
     assert response.context["errors"]
     assert OpenIDBinding.objects.count() == 1
+
+
+def test_a_unionid_is_kept() -> None:
+    """One that looks like one; it may be left out."""
+    unionid = "oUnion0000000000000000000001"
+    address = page("openidbinding", "add")
+    browser(*EDIT).post(address, form(user=make_user().pk, unionid=unionid))
+    browser(*EDIT).post(address, form(user=make_user("bob").pk, openid=openid(2), unionid=""))
+    bound = OpenIDBinding.objects.order_by("openid").values_list("unionid", flat=True)
+    assert list(bound) == [unionid, ""]
+
+
+@pytest.mark.urls("tests.compose_site")
+def test_who_is_hidden_is_not_bound() -> None:
+    """The site's own list of users hides somebody: a key in a POST does not bind them."""
+    client, address = sees_users(), page("openidbinding", "add")
+    refused = client.post(address, form(user=make_user("hidden").pk))
+    assert "Select a valid choice" in text(refused)
+    assert not OpenIDBinding.objects.exists()
+    client.post(address, form(user=make_user("seen").pk))
+    assert OpenIDBinding.objects.get().user.username == "seen"
+
+
+def test_an_openid_that_is_taken_while_the_form_is_saved() -> None:
+    """Another user gets it after the form was checked: it says so, and keeps what was filled in."""
+    client, user, taken = browser(*EDIT), make_user(), []
+
+    def take(execute: Any, sql: str, *args: Any) -> Any:
+        result = execute(sql, *args)
+        if not taken and sql.startswith("SELECT") and "openidbinding" in sql:
+            taken.append(sql)
+            make_binding(number=1)
+        return result
+
+    with connection.execute_wrapper(take):
+        answer = client.post(page("openidbinding", "add"), form(user=user.pk))
+    assert taken
+    shown = text(answer)
+    assert "This WeChat belongs to another user of this site." in shown
+    assert f'value="{openid(1)}"' in shown
+    assert not OpenIDBinding.objects.filter(user=user).exists()
 
 
 def test_a_binding_is_not_edited() -> None:

@@ -20,7 +20,7 @@ from tests.compose_pages import (
     person,
     review,
 )
-from tests.factories import make_template
+from tests.factories import make_template, openid
 from wechat_notify.models import Draft, MessageTemplate, Notification, RecipientFilter
 from wechat_notify.services import notify
 
@@ -206,6 +206,40 @@ def test_who_may_see_drafts_sees_those_of_others(clerk: Client, template: Messag
         page("draft", "delete", draft.pk), {"post": "yes"}
     )
     assert Draft.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("pasted", f"parent、{openid(77)}"),
+        ("pasted", f"王小明：{openid(77)}"),
+        ("table", f'openid\t商品\n"{openid(77)}"\t手套'),
+    ],
+)
+def test_openids_in_a_draft_of_somebody_else(
+    clerk: Client, template: MessageTemplate, name: str, kept: str
+) -> None:
+    """Whoever may not see openids goes on without them, and is told so; the draft keeps them."""
+    draft = save(clerk, filled(template, person("parent", 1), **{name: kept}))
+    before = draft.inputs
+    other = composer("view_draft", name="other")
+    shown = opened(other, draft)
+    assert openid(77) not in text(shown)
+    assert "is left out: it has openids, which you may not see." in told(shown)
+    assert shown.context["form"]["value_thing1"].value() == "围巾"
+    for client in (clerk, composer("view_draft", "view_openid", name="trusted")):
+        assert openid(77) in text(opened(client, draft))
+    MessageTemplate.objects.update(is_active=False)
+    assert openid(77) not in text(opened(other, draft))
+    assert Draft.objects.get().inputs == before
+
+
+def test_names_in_a_draft_of_somebody_else(clerk: Client, template: MessageTemplate) -> None:
+    """A pasted list and a table without openids come along."""
+    more = {"pasted": "parent、王小明", "table": "用户名\t商品\nparent\t手套"}
+    draft = save(clerk, filled(template, **more))
+    form = opened(composer("view_draft", name="other"), draft).context["form"]
+    assert {name: form[name].value() for name in more} == more
 
 
 def test_the_list_opens_and_deletes(clerk: Client, template: MessageTemplate) -> None:

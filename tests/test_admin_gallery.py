@@ -1,10 +1,15 @@
 """The gallery: all templates as the cards that people get."""
 
 import pytest
+from django.contrib import admin
+from django.db import connection
+from django.http import HttpRequest
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from tests.admin_pages import browser, page, text
+from tests.compose_pages import composer
 from tests.factories import make_template
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +40,24 @@ def test_an_empty_gallery_says_what_to_do_first() -> None:
     """Templates come from WeChat."""
     shown = text(browser("view_messagetemplate").get(page("messagetemplate", "gallery")))
     assert "There are no templates yet." in shown
+
+
+def test_the_site_is_asked_once_for_a_persons_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its answer may take a query: many templates ask no more of the database than one."""
+
+    def allowed(request: HttpRequest, account: str) -> bool:
+        return not request.user.groups.filter(name=f"not-{account}").exists()
+
+    monkeypatch.setattr(admin.site, "has_wechat_account_permission", allowed, raising=False)
+    client, counts = composer("view_notification", "view_messagetemplate"), []
+    for names in (["first"], [f"t{number}" for number in range(20)]):
+        for name in names:
+            make_template(name)
+        with CaptureQueriesContext(connection) as queries:
+            shown = text(client.get(page("messagetemplate", "gallery")))
+        counts.append(len(queries))
+    assert shown.count("?template=") == 21
+    assert counts[0] == counts[1]
 
 
 def test_the_list_leads_here_at_a_constant_price(

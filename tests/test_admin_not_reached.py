@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.http import HttpRequest
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from tests import factories
 from tests.admin_pages import page, staff, text
@@ -141,6 +143,27 @@ def test_a_list_of_thousands_is_paged(
     assert "?page=2" in shown
     assert text(client.get(address, {"page": 3})).count("has not bound") == 5
     assert len(csv(client, notification).splitlines()) == 26
+
+
+def test_the_site_is_asked_once_for_a_persons_accounts(
+    template: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer may take a query: a long list asks no more of the database than a short one."""
+
+    def allowed(request: HttpRequest, account: str) -> bool:
+        return not request.user.groups.filter(name=f"not-{account}").exists()
+
+    monkeypatch.setattr(admin.site, "has_wechat_account_permission", allowed, raising=False)
+    client = browser(*EVERYTHING)
+    counts = []
+    for number in (1, 20):
+        people = [factories.make_user(f"parent{number}-{n}") for n in range(number)]
+        address = addresses(notify(people, template, factories.ORDER))[0]
+        with CaptureQueriesContext(connection) as queries:
+            shown = text(client.get(address))
+        assert shown.count("?user=") == number
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
 
 
 def test_nobody_was_missed(template: Any) -> None:

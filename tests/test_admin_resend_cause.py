@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.admin_pages import RESEND, SEE, browser, page, staff, text, told
-from tests.factories import ORDER, make_bindings, make_user, openid
+from tests.factories import ORDER, make_bindings, make_template, make_user, openid
 from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
 from wechat_notify.services import bind, notify
 
@@ -135,6 +135,22 @@ def test_those_who_may_not_resend_get_no_offer(
     assert client.get(address).status_code == 403
     assert client.post(address, {"post": "yes"}).status_code == 403
     assert Notification.objects.count() == 1
+
+
+def test_a_stand_in_sends_for_a_template_that_is_gone(template: MessageTemplate) -> None:
+    """WeChat has deleted it and somebody has chosen another: what is offered can be done."""
+    made = notify(make_bindings(2), template, ORDER)
+    made.logs.update(status="failed", errcode=40037, due_at=None)
+    MessageTemplate.objects.filter(pk=template.pk).update(
+        is_active=False, missing_since=timezone.now(), stand_in=make_template("spare")
+    )
+    client = browser(*SEE, *RESEND)
+    ((address, number),) = offers(client, made).items()
+    assert number == 2
+    asked = client.get(address).context["confirmation"]
+    assert (asked.button, asked.obstacle) == ("Resend 2 messages", "")
+    client.post(address, {"post": "yes"})
+    assert SendLog.objects.filter(resend_of__notification=made).count() == 2
 
 
 def test_what_has_expired_is_resent_by_its_cause_alone(notification: Notification) -> None:

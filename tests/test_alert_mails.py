@@ -298,6 +298,19 @@ def test_one_address_that_is_refused_keeps_no_other_waiting(failing: list[Except
     assert told() == [["bob@school.example"], ["alice@school.example"]]
 
 
+def test_no_address_is_logged_or_kept(failing: list[Exception], caplog: Any) -> None:
+    """A server that refuses an address repeats it, alone and in its sentence."""
+    chosen("alice")
+    said = b"5.1.1 <alice@school.example> unknown, ask postmaster@mail.example"
+    failing.append(smtplib.SMTPRecipientsRefused({"alice@school.example": (550, said)}))
+    stopped()
+    begin()
+    (row,) = AlertMail.objects.all()
+    for text in (row.error, caplog.text):
+        assert "5.1.1" in text
+        assert "@" not in text
+
+
 def test_the_end_of_what_nobody_could_be_told_is_not_told(failing: list[Exception]) -> None:
     """An e-mail that something is over means nothing to who never heard of it."""
     chosen("alice")

@@ -383,6 +383,14 @@ def test_what_expires_while_it_waits_expires(held: Notification, second: Any, by
     assert decision(held)[0] == "expired"
 
 
+def test_it_expires_where_nothing_is_held_any_more(held: Notification, configure: Any) -> None:
+    """Also after the site has taken the setting back."""
+    configure(APPROVAL_ABOVE=None)
+    Notification.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
+    expire_held()
+    assert statuses(held) == {"expired": 3}
+
+
 def test_the_duty_leaves_alone_what_has_time(held: Notification) -> None:
     """Without an end, or with one to come."""
     expire_held()

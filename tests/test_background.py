@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -14,6 +14,7 @@ from django.core.cache import caches
 from django.db import OperationalError, transaction
 from django.test import Client
 from django.test import utils as django_test
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from wechat_notify.dispatchers.background import BackgroundDispatcher
 from wechat_notify.dispatchers.caretaker import Caretaker
 from wechat_notify.dispatchers.inline import InlineDispatcher
 from wechat_notify.dispatchers.queue import QueueDispatcher
-from wechat_notify.dispatchers.sender_thread import sender
+from wechat_notify.dispatchers.sender_thread import SenderThread, sender
 from wechat_notify.dispatchers.worker import WorkerDispatcher
 from wechat_notify.models import MessageTemplate, Notification, SendLog
 from wechat_notify.receipts.soon import settle_soon
@@ -408,6 +409,53 @@ def test_the_context_of_a_request_is_restored_in_the_thread(
     )
     assert {name for name, _context in Tenants.entries} == {"wechat-notify"}
     assert Tenants.here.schema == "east"
+
+
+class NorthFails(Tenants):
+    """The database of the first tenant refuses, after it was reached so many times."""
+
+    reached: ClassVar[int] = 0
+
+    @contextmanager
+    def entered(self, context: Hashable) -> Iterator[None]:
+        if context == "north":
+            if not NorthFails.reached:
+                raise OperationalError("the database system is in recovery mode")
+            NorthFails.reached -= 1
+        with super().entered(context):
+            yield
+
+
+@pytest.mark.parametrize("reached", [0, 1], ids=["look", "run"])
+def test_one_tenant_in_trouble_stops_no_other(
+    as_served: None, configure: Configure, caplog: pytest.LogCaptureFixture, reached: int
+) -> None:
+    """Be it when it is looked at, or when its messages are sent: it is logged, and that is all."""
+    configure(DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher")
+    make_template()
+    tell()
+    configure(DISPATCHER="tests.test_background.NorthFails")
+    NorthFails.reached = reached
+    Client().get("/nowhere/")
+    wait_until(lambda: len(locmem.outbox) == 1)
+    wait_until(lambda: "was interrupted. It goes on in 1 s." in caplog.text)
+    assert "in recovery mode" in caplog.text
+
+
+def test_one_tenant_in_trouble_delays_no_other(
+    transactional_db: None, configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long its own trouble lasts, the thread wakes when another's message is due."""
+    configure(DISPATCHER="wechat_notify.dispatchers.worker.WorkerDispatcher")
+    make_template()
+    notify(openid(1), "order_paid", ORDER, send_at=timezone.now() + timedelta(seconds=12))
+    NorthFails.reached = 0
+    thread, dispatcher = SenderThread(), NorthFails({})
+    waits = [thread._turn(dispatcher) for _ in range(8)]
+    assert max(waits) <= 12
+    lines = [one for one in caplog.records if "was interrupted" in one.getMessage()]
+    assert len(lines) == 9  # the look, and eight runs
+    assert [bool(one.exc_info) for one in lines] == [True] * 2 + [False] * 7
 
 
 # -- one caretaker ----------------------------------------------------------------------------

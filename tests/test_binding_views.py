@@ -35,6 +35,13 @@ OUTSIDE = [
 ]
 
 
+@pytest.fixture
+def wechat(wechat, configure):
+    """It tells the site of scans, by callbacks."""
+    configure(default={"CALLBACK_TOKEN": "the-tests-own-token"})
+    return wechat
+
+
 def url(name, *args, next_url=None):
     path = reverse(f"wechat_notify:{name}", args=["default", *args])
     return path if next_url is None else f"{path}?next={next_url}"
@@ -514,6 +521,9 @@ def test_who_is_bound_needs_no_code(client, alice, wechat):
 def test_who_no_longer_follows_gets_a_code(client, alice, wechat):
     """Scanning it makes them follow again."""
     factories.make_binding(alice, subscribed=False)
+    page = client.get(url("bind")).content.decode()
+    assert url("bind_qr") in page
+    assert "or search for “default”" in page
     assert "Follow the account" in client.get(url("bind_qr")).content.decode()
     answer = client.post(url("bind_qr"), follow=True)
     assert "QR code to scan" in answer.content.decode()
@@ -525,6 +535,37 @@ def test_no_code_from_wechat(client, wechat):
     answer = client.post(url("bind_qr", next_url="/profile/"))
     assert answer.status_code == 502
     assert "try again" in answer.content.decode()
+
+
+@pytest.fixture(params=["callbacks", "codes", "extra"])
+def without_codes(request, wechat, configure, monkeypatch):
+    """A scan would tell the site nothing; the backend has no codes; none can be drawn."""
+    if request.param == "callbacks":
+        configure(default={"CALLBACK_TOKEN": ""})
+    elif request.param == "codes":
+        configure(default={"BACKEND": "wechat_notify.backends.locmem.LocMemBackend"})
+    else:
+        monkeypatch.setattr("wechat_notify.binding.drawing.segno", None)
+
+
+def test_without_codes_none_is_offered(client, without_codes):
+    """Web authorisation is left; the addresses of codes lead to the page that offers it."""
+    page = client.get(url("bind")).content.decode()
+    assert "I am in WeChat on this device" in page
+    assert url("bind_qr") not in page
+    for ask in (client.get, client.post):
+        answer = ask(url("bind_qr", next_url="/profile/"))
+        assert answer["Location"] == url("bind", next_url="%2Fprofile%2F")
+    assert not BindingRequest.objects.exists()
+
+
+def test_without_codes_it_says_how_to_follow(client, alice, without_codes):
+    """Who no longer follows searches for the account."""
+    factories.make_binding(alice, subscribed=False)
+    page = client.get(url("bind_qr"), follow=True).content.decode()
+    assert "Search for “default” in WeChat" in page
+    assert url("bind_qr") not in page
+    assert client.post(url("bind_qr"))["Location"] == url("bind")
 
 
 # -- unbinding

@@ -9,10 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat
 from django.db.models.signals import post_save, pre_save
+from django.test.utils import CaptureQueriesContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -299,6 +300,42 @@ def test_proxies_and_children(told: Told, order: Order) -> None:
     gift.save()
     gift.save()
     assert told() == {"paid": 2}
+
+
+def test_a_child_for_a_row_that_was_there(told: Told, order: Order) -> None:
+    """The order is no new one: what it was is not told again, and a step that it makes is."""
+    for name, changes in {"paid": PAID, "step": STEP, "any": ANY}.items():
+        told.on(name, changes=changes)
+    told.on("gift", Gift, changes=PAID)
+    order.status = "paid"
+    order.save()
+    assert told() == {"paid": 1, "step": 1, "any": 1}
+    gift = Gift(order_ptr=order, buyer=told.buyer, status="paid", greeting="新年好")
+    gift.save()
+    gift.save()
+    assert told() == {"paid": 1, "step": 1, "any": 1, "gift": 1}
+    other = Order.objects.create(buyer=told.buyer)
+    Gift(order_ptr_id=other.pk, buyer=told.buyer, status="paid").save()
+    assert told() == {"paid": 2, "step": 2, "any": 2, "gift": 2}
+
+
+def test_what_a_child_costs(told: Told, order: Order) -> None:
+    """One more query where its order was there, and none for any other child."""
+    told.on("step", changes=STEP)
+
+    def looks(save: Callable[[], object]) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            save()
+        return sum(query["sql"].startswith("SELECT") for query in queries)
+
+    made = Gift(buyer=told.buyer)
+    assert looks(made.save) == 0
+    assert looks(made.save) == 0
+    assert looks(Gift.objects.get(pk=made.pk).save) == 0
+    again = Gift(order_ptr_id=made.pk, buyer=told.buyer)
+    assert looks(again.save) == 1  # for the gift's own row
+    assert looks(Gift(order_ptr=order, buyer=told.buyer).save) == 2
+    assert looks(Gift(order_ptr_id=10**6, buyer=told.buyer).save) == 2
 
 
 def test_a_child_alone(told: Told) -> None:

@@ -1,6 +1,9 @@
 """Pages, sections, errcodes, modules and options: what is named anywhere is there."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from pkgutil import resolve_name
@@ -137,3 +140,49 @@ def options(command: BaseCommand) -> Iterator[str]:
     """The long options that a command takes."""
     for action in command.create_parser("manage.py", "command")._actions:
         yield from (option for option in action.option_strings if option.startswith("--"))
+
+
+DEFAULT_SITE = """
+import django
+
+django.setup()
+
+from django.contrib import admin
+from wechat_notify.models import Notification
+
+assert admin.site.is_registered(Notification)
+print(admin.site.wechat_recipients.segments_label)
+"""
+SETTINGS = """
+from tests.settings import *
+from tests.settings import INSTALLED_APPS
+
+INSTALLED_APPS[INSTALLED_APPS.index("django.contrib.admin")] = "school.apps.SchoolAdminConfig"
+"""
+
+
+@pytest.mark.parametrize("page", ["admin.md", "admin.zh-Hans.md"])
+def test_what_a_site_offers_can_be_its_default_site(page: str, tmp_path: Path) -> None:
+    """As printed: Django loads the class while it sets up the admin, before any page of ours."""
+    paper = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    printed = re.compile(r"^```python\n# school/(\w+\.py)\n(.*?)(?=^```|^# settings)", re.M | re.S)
+    blocks = printed.findall(paper)
+    assert [name for name, _code in blocks] == ["sites.py", "apps.py"]
+    school = tmp_path / "school"
+    school.mkdir()
+    for name, code in [*blocks, ("__init__.py", ""), ("settings.py", SETTINGS)]:
+        (school / name).write_text(code, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", DEFAULT_SITE],
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "school.settings",
+            "PYTHONPATH": f"{tmp_path}:{ROOT}",
+            "PYTHONIOENCODING": "utf-8",
+        },
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "班级\n"

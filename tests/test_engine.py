@@ -986,6 +986,37 @@ def test_rate_holds_for_all_rows_of_an_account(
     assert sorted(set(sent)) == [20, 40]
 
 
+def test_a_run_that_waits_for_rate_gives_signs_of_life(
+    wechat: Sandbox,
+    queue: Callable[..., Any],
+    configure: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Six minutes before RATE grants more, ``progress`` is called four times a minute."""
+    waits: list[float | None] = []
+    calls: list[int] = []
+
+    class Impatient(threading.Event):
+        """Nobody really waits on it, and the fourth wait is the last."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout)
+            if len(waits) == 4:
+                self.set()
+            return self.is_set()
+
+    monkeypatch.setattr(time, "time", lambda: 1_000 * 3_600)
+    configure(RATE="2/h")
+    queue(3)
+    stop = Impatient()
+    report = engine.deliver(
+        account="default", stop=stop, progress=lambda report: calls.append(len(waits))
+    )
+    assert report.sent == 2
+    assert waits == [engine.RATE_SECONDS] * 4
+    assert {1, 2, 3, 4} <= set(calls)
+
+
 class RaisingBackend(BaseBackend):
     """A third party's backend with a bug."""
 

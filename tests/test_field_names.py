@@ -257,7 +257,7 @@ def test_a_value_that_no_longer_fits_is_refused_with_the_reason(
     failed = SendLog.objects.filter(status="failed")
     assert {log.openid for log in failed} == {shared.openid, own.openid}
     for log in failed:
-        assert log.explanation.startswith("title (phrase2): must be at most 5 Chinese")
+        assert log.explanation.startswith("商品 (title, phrase2): must be at most 5")
         assert (log.attempts, log.errcode, log.revision) == (0, None, None)
 
 

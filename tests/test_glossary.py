@@ -42,6 +42,7 @@ WORDS = (
         "有效|激活",
         {
             "This is not an openid.": "the openid itself is none",
+            "This is not a unionid.": "the unionid itself is none",
             "WeChat gave no usable answer.": "an answer is not switched on",
             "This page goes on by itself. The code is for you alone, and good for ten minutes.": (
                 EXPIRY

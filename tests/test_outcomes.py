@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,17 @@ def test_it_goes_half_an_hour_back(clock: Clock) -> None:
     assert failures("default").failed == 2
     clock.passed = 90 * 60
     assert failures("default") == Count()
+
+
+def test_a_cache_that_counts_by_setting(clock: Clock, settings: Any, tmp_path: Path) -> None:
+    """Django's file and database caches forget a count after five minutes, if they may."""
+    path = "django.core.cache.backends.filebased.FileBasedCache"
+    settings.CACHES = {"default": {"BACKEND": path, "LOCATION": str(tmp_path)}}
+    for _ in range(2):
+        note_all(failed=2)
+        flush(at_end=True)
+    clock.passed = 20 * 60
+    assert failures("default").failed == 4
 
 
 def test_it_is_written_every_ten_seconds(clock: Clock) -> None:

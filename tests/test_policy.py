@@ -213,6 +213,15 @@ def test_before_sending_expiry_and_doubt_are_looked_at() -> None:
     assert old.status == Status.UNCERTAIN
 
 
+def test_what_nobody_can_say_now_is_asked_again() -> None:
+    """Whether it must still be sent, that is. What has ended meanwhile has ended."""
+    again = policy.before_sending(None, None, now=NOW, unknown=True)
+    assert again is not None
+    assert (again.status, again.due_at, again.unsent) == ("pending", NOW + policy.ASK_AGAIN, True)
+    late = policy.before_sending(None, NOW, now=NOW, unknown=True)
+    assert late == Decision(Status.EXPIRED, attempted=False)
+
+
 @given(number=st.integers(min_value=1, max_value=40))
 def test_backoff_grows_with_jitter_and_ends_at_an_hour(number: int) -> None:
     """Between half of the full delay and the full delay."""

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,6 +100,24 @@ def test_an_evicted_key_counts_from_there(
     monkeypatch.setattr(cache, "add", lambda *args, **kwargs: False)
     assert limiter().take(6) == 6
     assert limiter().take(6) == 4
+
+
+@pytest.mark.parametrize("unused", [0, 2])
+def test_a_cache_that_counts_by_setting(
+    clock: list[float], settings: Any, tmp_path: Path, unused: int
+) -> None:
+    """Django's file and database caches forget a count after five minutes, if they may."""
+    path = "django.core.cache.backends.filebased.FileBasedCache"
+    settings.CACHES = {"default": {"BACKEND": path, "LOCATION": str(tmp_path)}}
+    mine = limiter(10, seconds=3_600)
+    assert mine.take(7) == 7
+    mine.give_back(unused)
+    clock[0] += 20 * 60
+    assert limiter(10, seconds=3_600).take(10) == 3 + unused
+    clock[0] += 20 * 60
+    assert limiter(10, seconds=3_600).take(10) == 0
+    clock[0] += 30 * 60
+    assert limiter(10, seconds=3_600).take(10) == 7 - unused
 
 
 def test_accounts_count_apart(clock: list[float]) -> None:

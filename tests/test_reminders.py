@@ -1,17 +1,18 @@
 """Reminders: each person once, at the right moment, and never of what is no more."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 from django.utils import timezone
 
 from tests.factories import make_binding, make_template
-from tests.school.models import Appointment
+from tests.school.models import Appointment, Leave
 from wechat_notify import duties
 from wechat_notify.backends import locmem
 from wechat_notify.dispatchers.worker import Worker
@@ -78,6 +79,25 @@ def book(person: Any, starts_at: datetime | None = None, **fields: Any) -> Appoi
 
 def written() -> int:
     return Notification.objects.filter(source="reminder").count()
+
+
+@contextmanager
+def unreadable(*names: str, error: type[Exception] = ProgrammingError) -> Iterator[None]:
+    """No query that has all of these names succeeds."""
+
+    def refuse(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith("SELECT") and all(name in sql for name in names):
+            raise error("column does not exist")
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+def remind_of_leaves() -> None:
+    @remind_on(Leave, at="start", before=DAY, template="soon")
+    def tell(leave: Leave) -> dict[str, Any]:
+        return {"users": leave.person, "data": {"time1": leave.start}}
 
 
 # -- when -------------------------------------------------------------------------------------
@@ -278,6 +298,26 @@ def test_a_database_that_is_locked(
     assert written() == 2
 
 
+@pytest.mark.parametrize("column", ["start", "reason"], ids=["search", "read"])
+@pytest.mark.parametrize("error", [ProgrammingError, OperationalError])
+def test_a_reminder_that_fails_keeps_no_others_back(
+    clock: Clock, soon: Any, person: Any, column: str, error: type[Exception]
+) -> None:
+    """Be it that what is due cannot be found, or cannot be read. It is tried again at each look."""
+    remind_of_leaves()
+    remind()
+    Leave.objects.create(person=person, reason="rest", start=clock.now + DAY)
+    book(person, clock.now + DAY)
+    looker = Looker()
+    with unreadable("school_leave", column, error=error):
+        looker.look()
+    assert written() == 1
+    failure = TriggerFailure.objects.get()
+    assert (failure.about, failure.error) == ("Leave", f"{error.__name__}: column does not exist")
+    looker.look()
+    assert written() == 2
+
+
 # -- when it is sent --------------------------------------------------------------------------
 
 
@@ -311,6 +351,54 @@ def test_what_cannot_be_asked_is_not_sent(clock: Clock, soon: Any, person: Any) 
     deliver()
     assert SendLog.objects.get().status == "cancelled"
     assert "IndexError" in TriggerFailure.objects.get().error
+
+
+@pytest.mark.parametrize(
+    "trouble", [OperationalError("the server closed the connection"), InterfaceError("closed")]
+)
+@pytest.mark.parametrize(("answer", "status"), [(True, "sent"), (False, "cancelled")])
+def test_a_moments_trouble_of_the_database_cancels_nothing(
+    clock: Clock, soon: Any, person: Any, trouble: Exception, answer: bool, status: str
+) -> None:
+    """Nobody knows whether it still holds: that is asked again a minute later, at no attempt."""
+    answers: list[bool | Exception] = [answer, trouble, True]
+
+    def when(appointment: Appointment) -> bool:
+        said = answers.pop()
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    remind(when=when)
+    book(person, clock.now + DAY)
+    run_reminders()
+    for _ in range(2):  # the second run finds nothing that is due
+        deliver()
+        row = SendLog.objects.get()
+        assert (row.status, row.attempts, row.due_at) == ("pending", 0, clock.now + MINUTE)
+    assert type(trouble).__name__ in TriggerFailure.objects.get().error
+    clock.forward(MINUTE)
+    deliver()
+    assert SendLog.objects.get().status == status
+
+
+@pytest.mark.parametrize("error", [ProgrammingError, OperationalError])
+def test_objects_that_cannot_be_read_keep_no_others_back(
+    clock: Clock, soon: Any, person: Any, error: type[Exception]
+) -> None:
+    """Of two reminders in one claim, one is sent at once, the other when it can be looked at."""
+    remind_of_leaves()
+    remind()
+    Leave.objects.create(person=person, reason="rest", start=clock.now + DAY)
+    book(person, clock.now + DAY)
+    run_reminders()
+    with unreadable("school_leave", error=error):
+        deliver()
+    assert sorted(SendLog.objects.values_list("status", flat=True)) == ["pending", "sent"]
+    assert TriggerFailure.objects.get().about == "Leave"
+    clock.forward(MINUTE)
+    deliver()
+    assert set(SendLog.objects.values_list("status", flat=True)) == {"sent"}
 
 
 # -- who looks --------------------------------------------------------------------------------

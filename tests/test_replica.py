@@ -66,8 +66,9 @@ def test_web_authorisation(client: Client, wechat: Sandbox) -> None:
     assert bindings() == {}
 
 
-def test_a_qr_code(client: Client, wechat: Sandbox) -> None:
+def test_a_qr_code(client: Client, wechat: Sandbox, configure: Any) -> None:
     """From the button to the picture, the scan, and the page that notices it."""
+    configure(default={"CALLBACK_TOKEN": "the-tests-own-token"})
     page = client.post(url("bind_qr"), follow=True).content.decode()
     pk = int(page.partition("/bind/qr/")[2].partition("/")[0])
     assert client.get(url("bind_qr_image", pk)).status_code == 200

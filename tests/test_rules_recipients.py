@@ -133,6 +133,19 @@ def test_nobody_to_tell() -> None:
     assert SendLog.objects.get().status == "skipped"
 
 
+def test_people_whom_a_replica_does_not_know_yet(settings: Any) -> None:
+    """They are read where they are written: as what the object leads to, and as a group."""
+    make_rule(event="created")
+    settings.DATABASE_ROUTERS = ["tests.routers.ReadsUsersElsewhere"]
+    group = Group.objects.create(name="board")
+    make_user("bo").groups.add(group)
+    loan = make_loan(make_user("reader"))
+    firing = Firing.objects.get()
+    assert (firing.people, firing.reason) == (1, "")
+    board = Recipients("default", groups=(str(group.pk),))
+    assert [user.username for user in board.of(loan)] == ["bo"]
+
+
 def test_what_somebody_out_of_reach_was_to_be_told() -> None:
     """It is kept, and resent once they have bound WeChat."""
     texts = {"book": "{{ object.title }}", "thing2": "{{ user.get_full_name }}"}

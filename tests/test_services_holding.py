@@ -61,6 +61,35 @@ def test_cancel_does_not_claim_what_nobody_knows(waiting: Notification) -> None:
     assert (doubtful.status, doubtful.due_at) == (Status.UNCERTAIN, None)
 
 
+def test_what_comes_into_doubt_meanwhile_is_not_called_cancelled(waiting: Notification) -> None:
+    """A worker notes a timeout between the statements of cancel(): the message may have arrived."""
+    row = waiting.logs.order_by("pk")[0]
+    SendLog.objects.filter(pk=row.pk).update(status=Status.SENDING)
+    noted: list[str] = []
+
+    def note(execute: Any, sql: str, *more: Any) -> Any:
+        result = execute(sql, *more)
+        if sql.startswith("UPDATE") and "sendlog" in sql and not noted:
+            noted.append(sql)
+            now = timezone.now()
+            this = SendLog.objects.filter(pk=row.pk)
+            this.update(status=Status.PENDING, in_doubt_since=now, due_at=now)
+        return result
+
+    with connection.execute_wrapper(note):
+        assert cancel(waiting) == 2
+    engine.deliver()
+    assert statuses(waiting) == {"uncertain": 1, "cancelled": 2}
+
+
+def test_what_is_over_is_not_cancelled(waiting: Notification) -> None:
+    """Everybody has got it: nothing calls it cancelled afterwards."""
+    waiting.logs.update(status=Status.DELIVERED, due_at=None)
+    assert cancel(waiting) == 0
+    waiting.refresh_from_db()
+    assert waiting.cancelled_at is None
+
+
 def test_cancel_is_about_one_notification(waiting: Notification, template: MessageTemplate) -> None:
     """Nobody else's messages are called off."""
     other = notify(make_binding(number=9), template, ORDER)

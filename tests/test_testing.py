@@ -26,6 +26,8 @@ from wechat_notify.types import Outcome, SendResult
 
 pytestmark = pytest.mark.usefixtures("own_declarations")
 
+WIRE = "class OnTheWireTests"
+
 
 @pytest.fixture
 def wechat_outbox(db: None) -> Iterator[Outbox]:
@@ -65,6 +67,20 @@ def test_the_first_example_of_the_page_passes() -> None:
     exec(code, names)  # noqa: S102
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromTestCase(names["OrderTests"]).run(result)
+    assert result.testsRun == 1
+    assert result.wasSuccessful(), result.failures + result.errors
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_example_on_the_wire_passes() -> None:
+    """Also docs/testing.md, as it stands: real HTTP, a refusal and an answer that is late."""
+    page = (Path(__file__).parent.parent / "docs/testing.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    (code,) = [block for block in blocks if WIRE in block]
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102
+    result = unittest.TestResult()
+    unittest.defaultTestLoader.loadTestsFromTestCase(names["OnTheWireTests"]).run(result)
     assert result.testsRun == 1
     assert result.wasSuccessful(), result.failures + result.errors
 

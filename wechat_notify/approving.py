@@ -29,22 +29,25 @@ from .models import (
     repeats_on_conflict,
 )
 from .writing.held import Decision, end_requests
-from .writing.parking import unpark
+from .writing.parking import lock_template, unpark
 
 __all__ = ["Decision", "approve", "end_requests", "expire_held", "fingerprint", "refuse", "why_not"]
 
 EVERY = timedelta(minutes=1)
+EVERY_UNUSED = timedelta(hours=1)
+"""Where nothing is held any more: what was held before the setting was taken back ends, too."""
 
 
 def connect() -> None:
     """End requests in time. Called once, when the app is ready."""
-    duties.register("approvals", expire_held, every=EVERY)
+    every = EVERY if settings.APPROVAL_ABOVE is not None else EVERY_UNUSED
+    duties.register("approvals", expire_held, every=every)
 
 
 def fingerprint(notification: Notification) -> str:
     """What somebody has seen who looks at it now: another one, and it must be looked at again."""
     waiting = _waiting(notification).count()
-    template = notification.template
+    template = notification.leaves_with
     seen = [
         waiting,
         [template.pk, template.revision_id],
@@ -66,8 +69,9 @@ def approve(notification: Notification, by: Any, *, seen: str = "") -> int:
     with transaction.atomic(using=database().alias):
         problem = _problem(notification, by, seen)
         if not problem:
-            this = Notification.objects.filter(pk=notification.pk)
             _decide(notification, Decision.APPROVED, by)
+            lock_template(notification)
+            this = Notification.objects.filter(pk=notification.pk)
             this.update(held_at=None)
             notification.held_at = None
             freed = unpark(this)
@@ -93,8 +97,6 @@ def refuse(notification: Notification, by: Any, reason: str) -> int:
 
 def expire_held() -> None:
     """End the messages that nobody has approved before their time was over. A duty."""
-    if settings.APPROVAL_ABOVE is None:
-        return  # an idle site reads no rows for what it does not use
     late = Notification.objects.filter(
         approval__decision="", held_at__isnull=False, expires_at__lte=timezone.now()
     )

@@ -5,11 +5,11 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, OuterRef, Q
 
 from .exceptions import Problem
 from .models import MessageTemplate, Notification, SendLogQuerySet
-from .reach import REACHED, Reach, with_reach
+from .reach import REACHED, Reach, with_reach, written_beside
 from .writing.active_template import template_again
 from .writing.by_number import priority_by_number
 from .writing.content import (
@@ -20,13 +20,21 @@ from .writing.content import (
     whole_url,
     with_scheme,
 )
-from .writing.recipients import NOT_BOUND, NOT_FOLLOWING, OTHER_ACCOUNT, Target, targets
+from .writing.recipients import (
+    NOT_BOUND,
+    NOT_FOLLOWING,
+    OTHER_ACCOUNT,
+    UNBOUND,
+    Target,
+    targets,
+)
 from .writing.written_again import checked_again, checked_shared
 
 __all__ = [
     "NOT_BOUND",
     "NOT_FOLLOWING",
     "OTHER_ACCOUNT",
+    "UNBOUND",
     "ResendDryRun",
     "Target",
     "data_problems",
@@ -170,8 +178,9 @@ def _by_reach(rows: SendLogQuerySet) -> dict[Reach, int]:
 
 
 def _of_users(rows: SendLogQuerySet, *, subscribed: bool) -> SendLogQuerySet:
-    """Rows of users without an openid, once for each openid that they have bound since."""
+    """Rows that go to what their users have bound since, once for each such openid."""
     return rows.filter(
+        ~written_beside(OuterRef("notification"), OuterRef("pk"), "user__wechat_bindings__openid"),
         Q(reach__in=(Reach.BOUND_SINCE, Reach.BOUND_UNFOLLOWED)),
         user__wechat_bindings__account=F("account"),
         user__wechat_bindings__subscribed=subscribed,

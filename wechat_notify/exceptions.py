@@ -11,6 +11,7 @@
       ├ TemplateNotFound              register, sync or activate the template
       ├ BindingConflict               the openid belongs to somebody else
       ├ CannotDecide                  it does not wait for this person's approval (any more)
+      ├ TooManyAttempts               a user has begun to bind too often: wait some minutes
       ├ CallbackRefused               not from WeChat, changed by somebody, or unreadable
       ├ InvalidData                   fix the values: all problems at once, by field
       ├ PlaceholderError              fix the text: {{ … }} in it cannot be used

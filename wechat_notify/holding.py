@@ -25,7 +25,7 @@ from .sending.breaker import Breaker
 from .sending.way_out import forget_closures
 from .template_replacement import move_name
 from .writing.held import Decision, end_requests
-from .writing.parking import free_waiting, unpark
+from .writing.parking import free_waiting, lock_template, unpark
 from .writing.what_waits import UNCHANGED, Unchanged, call_off, lock, move, nothing_waits, set_times
 
 Status = SendLog.Status
@@ -37,18 +37,21 @@ def cancel(notification: Notification) -> int:
 
     A message that is being sent at this moment cannot be stopped. One that may have arrived in an
     earlier attempt is not tried again and becomes ``uncertain``. A request for approval is
-    withdrawn.
+    withdrawn. Where everything is over already, nothing is changed.
     """
-    waiting = SendLog.objects.waiting().filter(notification=notification)
+    rows = SendLog.objects.filter(notification=notification)
     with transaction.atomic(using=database().alias):
-        # For rows that are being sent now and fail: the mark keeps them from being tried again.
-        _mark(notification, "cancelled_at")
+        lock(notification)
+        if rows.filter(status__in=SendLog.OPEN).exists():
+            # For rows that are being sent now and fail: the mark keeps them from being tried again.
+            _mark(notification, "cancelled_at")
         notification.refresh_from_db(using=database().alias, fields=["cancelled_at"])
         end_requests(Approval.objects.filter(notification=notification), Decision.WITHDRAWN)
-        in_doubt = waiting.filter(in_doubt_since__isnull=False)
+        in_doubt = rows.waiting().filter(in_doubt_since__isnull=False)
         now = timezone.now()
         in_doubt.update(status=Status.UNCERTAIN, due_at=None, finished_at=now)
-        return waiting.update(status=Status.CANCELLED, due_at=None, finished_at=now)
+        # Not those that came into doubt meanwhile: the engine sees the mark, and ends them so, too.
+        return rows.not_left().update(status=Status.CANCELLED, due_at=None, finished_at=now)
 
 
 @repeats_on_conflict
@@ -69,6 +72,7 @@ def resume(notification: Notification) -> int:
     """
     dispatcher = ready_to_send(notification.template.account)
     with transaction.atomic(using=database().alias):
+        lock_template(notification)
         this = Notification.objects.filter(pk=notification.pk)
         this.update(paused_at=None)
         notification.refresh_from_db(using=database().alias, fields=["paused_at"])

@@ -32,9 +32,15 @@ WHY_NOT: dict[str, Words] = {
     Reach.NOT_BOUND: _(recipients.NOT_BOUND),
     **dict.fromkeys(NOT_FOLLOWING, _(recipients.NOT_FOLLOWING)),
     Reach.OTHER_ACCOUNT: _(recipients.OTHER_ACCOUNT),
+    Reach.UNBOUND: _(recipients.UNBOUND),
 }
 """By what was found out about a row; what is missing here is no reason."""
-OF_PERSON = (recipients.NOT_BOUND, recipients.NOT_FOLLOWING, recipients.OTHER_ACCOUNT)
+OF_PERSON = (
+    recipients.NOT_BOUND,
+    recipients.NOT_FOLLOWING,
+    recipients.OTHER_ACCOUNT,
+    recipients.UNBOUND,
+)
 """Reasons to skip that are about the person, and not about what the message says."""
 NOTHING_NEWER = _("Nothing newer is known of this person.")
 REFUSES = _("Only the person can allow messages of this account again.")

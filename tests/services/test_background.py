@@ -8,7 +8,7 @@ import threading
 import pytest
 import requests
 
-from tests.factories import openid
+from tests.factories import ORDER, openid
 from tests.services.conftest import Site
 from tests.services.ports import answers, free_port
 from tests.sizes import sized
@@ -73,6 +73,19 @@ def test_a_script_does_not_wait_for_a_wechat_that_hangs(site: Site) -> None:
     get(port, "nowhere/")
     site.wait_until(lambda: not site.ask("counts").keys() & {"pending", "sending"})
     assert max(site.wechat.counts.values()) == 1
+
+
+@pytest.mark.parametrize("errcode", [0, 43004])
+def test_a_command_says_what_became_of_it(site: Site, errcode: int) -> None:
+    """``wechat_send`` waits for the thread of its own process, and fails if WeChat refuses."""
+    site.wechat.latency = 0.3
+    if errcode:
+        site.wechat.fail(errcode)
+    command = ["wechat_send", "order_paid", f"--openid={openid(1)}"]
+    fields = [f"{name}={value}" for name, value in ORDER.items()]
+    ended = site.ended(site.manage(*command, *fields, **BACKGROUND))
+    assert ended == (1 if errcode else 0), site.logs
+    assert ("does not follow the account" if errcode else "msgid") in site.logs
 
 
 def test_a_request_does_not_wait(site: Site) -> None:

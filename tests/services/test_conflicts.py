@@ -11,8 +11,9 @@ import pytest
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from tests.factories import ORDER, make_binding, make_template, make_user, openid
+from tests.factories import ORDER, make_binding, make_bindings, make_template, make_user, openid
 from tests.sizes import sized
+from wechat_notify.approving import approve
 from wechat_notify.binding.following import note
 from wechat_notify.exceptions import BindingConflict
 from wechat_notify.models import (
@@ -217,6 +218,46 @@ def test_verbs_under_a_running_worker(isolation: str, configure: Configure) -> N
         resume(notification)
     engine.deliver()
     assert {s for s, n in SendLog.objects.all().counts().items() if n} <= {"sent", "cancelled"}
+
+
+@pytest.mark.parametrize("verb", ["approve", "resume"])
+def test_let_go_while_its_template_is_resumed(
+    isolation: str, configure: Configure, verb: str
+) -> None:
+    """Whoever comes second frees the rows: none of them waits for nothing, and for ever."""
+    configure(APPROVAL_ABOVE=2)
+    template, second = make_template(), make_user("second")
+    asked: dict[str, Any] = {}
+    if verb == "approve":
+        asked = {"created_by": make_user("asker"), "_source": Notification.Source.ADMIN}
+    notification = notify(make_bindings(3), template, ORDER, **asked)
+    if verb == "resume":
+        pause(notification)
+    MessageTemplate.objects.update(paused_at=timezone.now())
+    looked, freed = threading.Event(), threading.Event()
+
+    def hold(execute: Any, sql: str, *more: Any) -> Any:
+        result = execute(sql, *more)
+        if sql.startswith("UPDATE") and "sendlog" in sql:
+            looked.set()
+            freed.wait(2)  # not before its end, where the other verb waits for this one
+        return result
+
+    def resume_slowly() -> None:
+        with connection.execute_wrapper(hold):
+            resume_template(MessageTemplate.objects.get())
+
+    def free() -> None:
+        assert looked.wait(300)
+        this = Notification.objects.get()
+        if verb == "approve":
+            approve(this, second)
+        else:
+            resume(this)
+        freed.set()
+
+    assert together(resume_slowly, free) == []
+    assert not notification.logs.filter(due_at=None).exists()
 
 
 def test_retention_runs_into_receipts(isolation: str) -> None:

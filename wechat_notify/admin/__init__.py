@@ -2,6 +2,7 @@
 declares for them."""
 
 from ..alerts.staff import restrictions
+from ..site_recipients import Segment, WeChatRecipients
 from .pages import (
     alert_list,
     draft_list,
@@ -13,7 +14,6 @@ from .pages import (
     template_list,
 )
 from .permissions import may_be_told
-from .site_recipients import Segment, WeChatRecipients
 
 __all__ = [
     "Segment",

@@ -161,8 +161,16 @@ def may_be_told(user: Any, account: str) -> bool:
 
 
 def allowed_accounts(site: AdminSite, request: HttpRequest) -> list[str]:
-    """The configured aliases that this user may work with."""
-    return [alias for alias in settings.aliases if may_use_account(site, request, alias)]
+    """The configured aliases that this user may work with. The site is asked once a request: it may
+    ask the database, and lists need the answer for each of their rows.
+    """
+    # Of each user: a copy of the request is made for other people, and has the same dict.
+    kept: dict[tuple[AdminSite, Any], list[str]] = vars(request).setdefault("wechat_accounts", {})
+    whose = (site, request.user.pk)
+    if whose not in kept:
+        aliases = settings.aliases
+        kept[whose] = [alias for alias in aliases if may_use_account(site, request, alias)]
+    return [*kept[whose]]
 
 
 def narrowed(

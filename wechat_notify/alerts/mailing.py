@@ -9,6 +9,7 @@ The end of an alert is told to those who were told of its beginning.
 """
 
 import logging
+import re
 import smtplib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -39,6 +40,7 @@ RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1))
 SMTP_SECONDS = 30
 """Django's mail waits for ever unless the site says for how long."""
 MOST_AT_ONCE = 100
+ADDRESS = re.compile(r"[^\s<>()\[\]{}'\",;:]+@[^\s<>()\[\]{}'\",;:]+")
 
 
 def write_first(alert: Alert) -> None:
@@ -137,17 +139,21 @@ def _note(row: AlertMail, error: Exception | None) -> None:
         return
     waits = RETRY_AFTER[row.attempts - 1 : row.attempts]
     again = "It is tried again." if waits else "It is given up."
-    # The address is somebody's, so it is in no log.
     logger.warning(
         "An e-mail about alert %d could not be sent to user %s. %s %s: %s",
         row.alert_id,
         row.user_id,
         again,
         type(error).__name__,
-        presentable(str(error)),
+        _presentable(error),
     )
-    text = presentable(f"{type(error).__name__}: {error}")[:DETAIL_LENGTH]
+    text = f"{type(error).__name__}: {_presentable(error)}"[:DETAIL_LENGTH]
     this.update(due_at=timezone.now() + waits[0] if waits else None, error=text)
+
+
+def _presentable(error: Exception) -> str:
+    """What the mail server has said, without addresses: they are somebody's, so in no log."""
+    return ADDRESS.sub("…", presentable(str(error)))
 
 
 # -- what it says -----------------------------------------------------------------------------

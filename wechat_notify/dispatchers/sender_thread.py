@@ -10,8 +10,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -90,9 +90,11 @@ class SenderThread:
         self._due: dict[Hashable, datetime] = {}
         self._looks_at = 0.0
         # The first time, whoever has looked, because a site that was restarted goes on at once;
-        # and until a look has succeeded.
+        # and until it is known which contexts there are.
         self._must_look = True
         self._troubles = 0
+        # What went wrong in this turn.
+        self._errors: list[Exception] = []
 
     # -- called in the threads of requests ----------------------------------------------------
 
@@ -179,33 +181,49 @@ class SenderThread:
 
     def _turn(self, dispatcher: Settings) -> float:
         """One round of work. Returns the seconds until the next one, and raises nothing."""
-        try:
-            return self._work(dispatcher)
-        except Exception:
-            wait = self._trouble()
+        stuck: set[Hashable] = set()
+        with self._contained():
+            stuck = self._work(dispatcher)
+        with self._contained():
+            connections.close_all()
+        errors, self._errors = self._errors, []
+        wait = self._until_due(stuck)
+        if not (stuck or errors):
+            self._troubles = 0
+            return max(0.0, min(wait, self._looks_at - time.monotonic()))
+        again = self._trouble()
+        for error in errors:
             logger.warning(
                 "Sending in the background was interrupted. It goes on in %g s.",
-                wait,
-                exc_info=self._troubles == 1,
+                again,
+                exc_info=error if self._troubles == 1 else None,
             )
-            return wait
-        finally:
-            connections.close_all()
+        return min(wait, again)
 
-    def _work(self, dispatcher: Settings) -> float:
-        """Send what was handed over and what is due. Returns the seconds until the next look."""
-        self._look(dispatcher)
+    @contextmanager
+    def _contained(self) -> Iterator[None]:
+        """An error within is noted, and the work for other contexts goes on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - _turn() logs it
+            self._errors.append(error)
+
+    def _work(self, dispatcher: Settings) -> set[Hashable]:
+        """Send what was handed over and what is due. Returns the contexts that could not send."""
+        with self._contained():
+            self._look(dispatcher)
         now = timezone.now()
         due = [context for context, moment in self._due.items() if moment <= now]
-        stuck = False
+        stuck = set()
         for context in dict.fromkeys([*self._handed, *due]):
-            with dispatcher.entered(context):
-                stuck |= not self._deliver(dispatcher, context)
+            goes_on = False
+            with self._contained(), dispatcher.entered(context):
+                goes_on = self._deliver(dispatcher, context)
+            if not goes_on:
+                stuck.add(context)
+                connections.close_all()  # the next one must not meet a connection that is broken
         duties.run_due()  # afterwards: somebody waits for the messages
-        if stuck:
-            return self._trouble()
-        self._troubles = 0
-        return self._until_next()
+        return stuck
 
     def _look(self, dispatcher: Settings) -> None:
         """Once a minute, and in one process: find out when messages are due, whoever's they are."""
@@ -217,8 +235,11 @@ class SenderThread:
             self._must_look = True
         if self._must_look:  # at the first time too: a site that was restarted goes on at once
             for context in dispatcher.all_contexts():
-                with dispatcher.entered(context):
-                    self._note_due(context, next_moment(aliases, _bulk_of_workers()))
+                # Where it cannot be read: now, so that it is tried at each turn until it can.
+                moment: datetime | None = timezone.now()
+                with self._contained(), dispatcher.entered(context):
+                    moment = next_moment(aliases, _bulk_of_workers())
+                self._note_due(context, moment)
         self._must_look = False
         self._looks_at = time.monotonic() + LOOK_SECONDS + random.uniform(0, LOOK_JITTER)  # noqa: S311
 
@@ -283,11 +304,12 @@ class SenderThread:
         self._troubles += 1
         return float(min(TROUBLE_FIRST * 2 ** min(self._troubles - 1, 10), TROUBLE_MOST))
 
-    def _until_next(self) -> float:
-        """Seconds until a message or a duty is due, or it is time to look again."""
+    def _until_due(self, stuck: Collection[Hashable]) -> float:
+        """Seconds until a duty is due, or a message of a context that is not ``stuck``."""
         now = timezone.now()
-        waits = [(moment - now).total_seconds() for moment in self._due.values()]
-        return max(0.0, min([*waits, duties.next_due(), self._looks_at - time.monotonic()]))
+        due = [moment for context, moment in self._due.items() if context not in stuck]
+        waits = [(moment - now).total_seconds() for moment in due]
+        return max(0.0, min([*waits, duties.next_due()]))
 
 
 def _bulk_of_workers() -> set[str]:

@@ -47,7 +47,7 @@ class Worker:
     """Delivers what is due for some accounts, in the caller's thread.
 
     ``account`` and ``notification_id`` select the rows; ``limit`` is the most messages to handle.
-    ``progress`` is called after each write of results, with the report of all runs so far.
+    ``progress`` is called as the engine's is, with the report of all runs so far.
 
     ``report`` is the report of all runs so far, also after an error. ``stop``, once set, ends the
     worker: requests in flight are finished, no more rows are claimed.

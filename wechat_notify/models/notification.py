@@ -185,6 +185,18 @@ class Notification(models.Model):
         return template_fields.card(written.title, written.content, wire)
 
     @property
+    def leaves_with(self) -> "MessageTemplate":
+        """The template with which what waits would leave now: its own, or that one's stand-in."""
+        return self.template.sends_with() or self.template
+
+    @property
+    def card_now(self) -> template_fields.Card:
+        """The card of the data that all recipients share, as it would leave now."""
+        now = self.leaves_with
+        wire = naming.to_keys(self.data, naming.keys_of(self.data, self.revision, now))
+        return template_fields.card(now.title, now.content, wire)
+
+    @property
     def counts(self) -> dict[str, int]:
         """The number of messages in each status, including 0. Runs a query."""
         return self.logs.counts()

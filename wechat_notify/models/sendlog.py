@@ -227,7 +227,7 @@ class SendLog(models.Model):
         """
         notification = self.notification
         written = notification.revision
-        now = notification.template if self.status in self.OPEN else written
+        now = notification.leaves_with if self.status in self.OPEN else written
         left = self.revision or now or notification.template
         wire = naming.to_keys(self.merged_data, naming.keys_of(self.merged_data, written, left))
         return template_fields.card(left.title, left.content, wire)

@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from ..models import MessageTemplate
 from ..names import name_of
 from ..placeholders import PersonalData
-from ..writing.content import as_reason, own_data
+from ..wechat.naming import as_reason
+from ..writing.content import own_data
 from ..writing.recipients import targets
 
 
@@ -40,5 +41,5 @@ def people_of(
     for target in islice(targets(users, template.account), most):
         made, problems = own_data(template, data.for_person, target)
         texts = {name: str(one["value"]) for name, one in made.items()}
-        reason = _(target.reason) if target.reason else as_reason(problems)
+        reason = _(target.reason) if target.reason else as_reason(problems, template.fields)
         yield Person(target.user, name_of(target.user), texts, reason)

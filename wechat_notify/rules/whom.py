@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
@@ -13,6 +13,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from ..models import OpenIDBinding, RecipientFilter
+from ..writing.recipients import where_written
 from .allowed import Allowed
 
 MOST = 20
@@ -36,9 +37,9 @@ class Recipients:
     everyone: bool = False
 
     def of(self, instance: Model) -> QuerySet[Any]:
-        """The users, each once, as they are now."""
-        model = get_user_model()
-        everybody = model._default_manager.all()
+        """The users, each once, as they are now: not as a replica may still have them."""
+        users = where_written(get_user_model()._default_manager.all())
+        everybody = cast("QuerySet[Any]", users)
         found = self._led_to(instance)
         chosen = [Q(pk__in=[*found, *self.users])] if found or self.users else []
         if self.groups:

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 Status = SendLog.Status
 
 SWEEP_SECONDS = 10.0
+# A slice of RATE may last six minutes. Whoever runs the engine has more to do than to wait for it.
+RATE_SECONDS = 15.0
 # While threads are busy, wait this long so that several results are taken together.
 GATHER_SECONDS = 0.02
 
@@ -56,7 +58,8 @@ def deliver(
     for one notification also sends what is more urgent, of any, and if it is BULK a part of what is
     due of others; these rows do not count towards ``limit``.
     ``stop``, once set, ends the run: requests in flight are finished, and claimed rows that were
-    not sent become due again. ``progress`` is called in this thread after each write of results.
+    not sent become due again. ``progress`` is called in this thread after each write of results,
+    and every fifteen seconds at least while RATE delays the rest.
     Results are written, and accounts that had nothing to send are asked again, every ``interval``
     seconds. ``wanted``, instead of ``notification_id``, is for several notifications, to which
     other threads may add. ``width`` is the most calls in flight, if that is less than CONCURRENCY.
@@ -178,7 +181,9 @@ class _Run:
             return False
         self._write()
         # Wake up in time for the other accounts, which may have something to send by then.
-        self._stop.wait(min(*waits, self._interval) if len(self._tracks) > 1 else min(waits))
+        most = min(RATE_SECONDS, self._interval) if len(self._tracks) > 1 else RATE_SECONDS
+        self._stop.wait(min(*waits, most))
+        self._tell()
         return True
 
     # -- from the threads to the database -----------------------------------------------------
@@ -292,7 +297,11 @@ class _Run:
             for lane in self._lanes:
                 lane.has_more()
         written = self._report.handled + self._report.handed_back > before
-        if written and self._progress is not None:
+        if written:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
             self._progress(self._report)
 
     def _finish(self) -> None:

@@ -3,7 +3,6 @@
 import sys
 
 from ..conf import settings
-from ..exceptions import Problem
 from ..models import SendLog
 from ..types import Outcome, SendResult
 from . import database_clock, policy
@@ -115,10 +114,11 @@ class Intake:
                 paused=notification.paused_at is not None or notification.held_at is not None,
                 cancelled=notification.cancelled_at is not None
                 or notification.pk in contents.withdrawn,
+                unknown=notification.pk in contents.unknown,
             )
             result = None
             if decision is None and row.doubt is None and not shared.waits:
-                decision, result = _refused(shared.problems(row.data))
+                decision, result = _refused(shared.why_not(row.data))
             if decision is None:
                 track.stage(Job(row, shared, lane))
             else:
@@ -126,9 +126,8 @@ class Intake:
                 lane.unsent()
 
 
-def _refused(problems: list[Problem]) -> tuple[Decision | None, SendResult | None]:
-    """What becomes of a row whose data does not fit its template any more, and why."""
-    if not problems:
+def _refused(reason: str) -> tuple[Decision | None, SendResult | None]:
+    """What becomes of a row whose data does not fit its template any more, for this reason."""
+    if not reason:
         return None, None
-    reason = "; ".join(str(problem) for problem in problems)
     return Decision(Status.FAILED, attempted=False), SendResult(Outcome.NOT_SENT, errmsg=reason)

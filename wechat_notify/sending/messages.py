@@ -1,22 +1,33 @@
 """Makes messages of claimed rows. The content that a notification's rows share is loaded once."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
-from ..exceptions import Problem
 from ..models import MessageTemplate, Notification, TemplateRevision
 from ..types import TemplateMessage
-from ..wechat.naming import carried_over, keys_of, to_keys
+from ..wechat.fields import parse
+from ..wechat.naming import as_reason, carried_over, keys_of, to_keys
 from .outbox import Claimed
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-withdrawals: list[Callable[[list[Notification]], set[int]]] = []
-"""Asked for each claim which of the notifications must not be sent any more, by primary key.
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """What became of a claim's notifications since they were written, by primary key.
+
+    ``withdrawn`` must not be sent any more. ``unknown``: that cannot be found out at present.
+    """
+
+    withdrawn: set[int] = field(default_factory=set)
+    unknown: set[int] = field(default_factory=set)
+
+
+withdrawals: list[Callable[[list[Notification]], SecondLook]] = []
+"""Asked for each claim which of the notifications must not be sent any more.
 
 Such as a reminder of what was cancelled since it was written.
 """
@@ -48,18 +59,18 @@ class Shared:
         return self._keyed(self.notification.data)
 
     @cached_property
-    def _problems(self) -> list[Problem]:
+    def _reason(self) -> str:
         return self._why_not(self.notification.data)
 
     def data(self, own: dict[str, Any] | None) -> dict[str, Any]:
         """The data of a row, by WeChat's keys. ``own``: what differs for its recipient."""
         return self._keyed({**self.notification.data, **own}) if own else self._wire
 
-    def problems(self, own: dict[str, Any] | None) -> list[Problem]:
-        """Why the data of a row does not fit any more; it fitted when it was written."""
+    def why_not(self, own: dict[str, Any] | None) -> str:
+        """Why the data of a row does not fit any more; it fitted when it was written. Else ""."""
         if self._is_unchanged:
-            return []
-        return self._why_not({**self.notification.data, **own}) if own else self._problems
+            return ""
+        return self._why_not({**self.notification.data, **own}) if own else self._reason
 
     @property
     def _is_unchanged(self) -> bool:
@@ -70,8 +81,9 @@ class Shared:
             return to_keys(data, self.revision.field_names)
         return to_keys(data, keys_of(data, self.written, self.revision))
 
-    def _why_not(self, data: dict[str, Any]) -> list[Problem]:
-        return carried_over(data, self.written, self.revision)[1]
+    def _why_not(self, data: dict[str, Any]) -> str:
+        problems = carried_over(data, self.written, self.revision)[1]
+        return as_reason(problems, parse(self.revision.content))
 
 
 class Contents:
@@ -94,8 +106,11 @@ class Contents:
         self._load_earlier(rows)
         self._shared: dict[tuple[int, int | None], Shared] = {}
         rows_of = list(self._notifications.values())
-        self.withdrawn = {pk for ask in withdrawals for pk in ask(rows_of)}
+        looks = [ask(rows_of) for ask in withdrawals]
+        self.withdrawn = {pk for look in looks for pk in look.withdrawn}
         """The notifications that must not be sent any more."""
+        self.unknown = {pk for look in looks for pk in look.unknown}
+        """Those of which that cannot be found out at present."""
 
     def of(self, row: Claimed) -> Shared | None:
         """What this row shares with others. None: its notification was deleted after the claim."""

@@ -139,9 +139,12 @@ def _write(counts: Counter[tuple[str, bool]]) -> None:
 
 
 def _increase(cache: BaseCache, key: str, number: int) -> None:
-    if not cache.add(key, number, WINDOW_SECONDS + SLICE_SECONDS):
+    kept = WINDOW_SECONDS + SLICE_SECONDS
+    if not cache.add(key, number, kept):
         with suppress(ValueError):  # it has ended just now
             cache.incr(key, number)
+            # Django's database and file caches keep what they count for their own TIMEOUT.
+            cache.touch(key, kept)
 
 
 def _key(account: str, number: int, failed: bool) -> str:

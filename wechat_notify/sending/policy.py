@@ -29,6 +29,9 @@ UNCOUNTED_BACKOFF = 3
 # 43117 "too frequently" says "try later" but not when (docs/wechat-api.md, 2.2): few attempts.
 LATER_DELAYS = (timedelta(minutes=10), timedelta(hours=1))
 
+ASK_AGAIN = timedelta(minutes=1)
+"""After so long it is asked again whether a message must still be sent, if nobody could say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -210,10 +213,12 @@ def before_sending(
     banned: bool = False,
     paused: bool = False,
     cancelled: bool = False,
+    unknown: bool = False,
 ) -> Decision | None:
     """The decision on a claimed row that must not be sent; None: send it.
 
     ``banned``: nothing can be sent with its template. A row in doubt is repeated with no other.
+    ``unknown``: whether it must still be sent cannot be found out now, so it is asked again later.
 
     A row may have been in flight when its notification was paused or cancelled, and is now due
     for its next attempt.
@@ -227,6 +232,9 @@ def before_sending(
         status = Status.EXPIRED
     elif paused:
         return Decision(Status.PENDING, doubt=doubt, attempted=False, unsent=True)
+    elif unknown:
+        later = now + ASK_AGAIN
+        return Decision(Status.PENDING, due_at=later, doubt=doubt, attempted=False, unsent=True)
     if status is None:
         return None
     # An earlier attempt in doubt may have arrived, so the row becomes uncertain.

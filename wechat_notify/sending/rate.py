@@ -26,6 +26,7 @@ class RateLimiter:
         self._prefix = cache_key("rate", settings.account(alias).app_id, alias)
         self._rate = rate
         self._slice_seconds = rate.seconds / SLICES
+        self._kept = int(rate.seconds * 2) + 1
         self._taken_in = 0
 
     def take(self, wanted: int) -> int:
@@ -33,17 +34,17 @@ class RateLimiter:
         cache = caches[settings.CACHE]
         number = self._taken_in = self._now()
         key = self._key(number)
-        kept = int(self._rate.seconds * 2) + 1
-        cache.add(key, 0, kept)
+        cache.add(key, 0, self._kept)
         try:
             counted: Any = cache.incr(key, wanted)
             if counted is None:
                 logger.warning("RATE cannot be counted: the cache is down. Nothing is sent.")
                 return 0
             taken = int(counted)
+            self._keep(key)
         except ValueError:
             # The slice's key was evicted between the two calls: start it again.
-            cache.set(key, wanted, kept)
+            cache.set(key, wanted, self._kept)
             taken = wanted
         # One slice more than a window has, because the oldest is only partly in the window.
         earlier = cache.get_many([self._key(number - back) for back in range(1, SLICES + 1)])
@@ -66,11 +67,18 @@ class RateLimiter:
     def _key(self, number: int) -> str:
         return f"{self._prefix}:{number}"
 
-    @staticmethod
-    def _return(key: str, unused: int) -> None:
+    def _return(self, key: str, unused: int) -> None:
         if not unused:
             return
         try:
             caches[settings.CACHE].decr(key, unused)
         except ValueError:
             return  # evicted, and the count with it
+        self._keep(key)
+
+    def _keep(self, key: str) -> None:
+        """Let a slice's count last as long as its window, after it was changed.
+
+        Django's database and file caches keep what they count for their own TIMEOUT, five minutes.
+        """
+        caches[settings.CACHE].touch(key, self._kept)

@@ -7,7 +7,7 @@ loaded for one that is saved. What is not known is looked up, with one query, be
 
 import copy
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -52,6 +52,8 @@ class Layout:
         ]
         primary = model._meta.pk_fields
         self._has_default_key = all(one.has_default() or one.has_db_default() for one in primary)
+        self.parents = list(_parents(model))
+        """The multi-table parents that have watched fields: each with the link to it, and these."""
 
     def is_new(self, instance: Model) -> bool:
         """Whether saving it is sure to insert a row, as Django itself decides."""
@@ -109,6 +111,26 @@ class Layout:
         if missing:
             found = self.look_up(instance, using, missing)
             self._keep(instance, {**known, **found}, using, fate_of_read(using))
+
+    def look_up_parents(self, instance: Model, using: str) -> None:
+        """Look up the parents' rows, if there are any, that a child's row is about to stand beside.
+
+        If the child has a row already, nothing is looked up.
+        """
+        state: Any = instance._state
+        state.wechat_parents = {}
+        if self.known(instance, using):
+            return
+        for parent, link, names in self.parents:
+            key = instance.__dict__.get(link.attname)
+            if key is not None:
+                rows = parent._base_manager.using(using).filter(**{link.target_field.name: key})
+                state.wechat_parents.update((parent, row) for row in rows.values(*names)[:1])
+
+    def take_parents(self, instance: Model) -> dict[type[Model], Values]:
+        """What the parents' rows were that were there before the save, and forget it."""
+        found: dict[type[Model], Values] = vars(instance._state).pop("wechat_parents", {})
+        return found
 
     def now(self, instance: Model, was: Values, written: Any, using: str) -> dict[str, Any]:
         """What the watched fields are after a save of the fields ``written`` (None: all)."""
@@ -171,6 +193,23 @@ def _own(values: Values) -> dict[str, Any]:
 
 def _is_written(field: "Field[Any, Any]", written: Any) -> bool:
     return written is None or field.name in written or field.attname in written
+
+
+def _parents(model: type[Model]) -> Iterator[tuple[type[Model], Any, list[str]]]:
+    """The multi-table parents of a model: each with the link to it, and its watched fields."""
+    for parent, link in _concrete(model)._meta.parents.items():
+        names = dict.fromkeys(name for owner, name in watched if has_rows_of(parent, owner))
+        if link is not None and names:
+            yield parent, link, list(names)
+
+
+def has_rows_of(model: type[Model], other: type[Model]) -> bool:
+    """Whether each row of ``model`` is one of ``other``, too, whatever proxies they are."""
+    return issubclass(model, _concrete(other))
+
+
+def _concrete(model: type[Model]) -> type[Model]:
+    return model._meta.concrete_model or model
 
 
 class _Layouts(dict[type[Model], Layout]):

@@ -8,10 +8,10 @@ killed.
 import math
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Model
 from django.utils import timezone
@@ -28,6 +28,8 @@ EVERY = timedelta(minutes=1)
 TURN_SECONDS = 0.5
 """Whoever looks also delivers: after so long, what is due goes out before more is written."""
 PAGE = 50
+
+T = TypeVar("T")
 
 Due = tuple[Any, datetime]
 """An object's primary key, and the moment of its reminder."""
@@ -81,7 +83,9 @@ class Looker:
         """Find what is due and was not asked about, in pages."""
         now = timezone.now().astimezone(UTC)
         for reminder in reminders():
-            due = list(_due(reminder, now))
+            due = _tried(reminder, partial(_due, reminder, now))
+            if due is None:
+                continue
             before = self._asked.get(reminder.key, set())
             asked = self._asked[reminder.key] = before.intersection(due)
             new = [one for one in due if one not in asked]
@@ -96,14 +100,23 @@ class Looker:
                 yield notification
 
 
-def _due(reminder: Reminder, now: datetime) -> Iterator[Due]:
+def _tried(reminder: Reminder, read: Callable[[], T]) -> T | None:
+    """What ``read`` returns. None: it failed, which is reported; other reminders go on."""
+    try:
+        with contained(reminder, reminder.model, None):
+            return read()
+    except DATABASE_TROUBLE as error:
+        report(reminder, reminder.model, error)
+    return None
+
+
+def _due(reminder: Reminder, now: datetime) -> list[Due]:
     """One query, by the index on the column alone."""
     lookup = reminder.lookup(now)
     if lookup is None or reminder.model is None:
-        return
+        return []
     rows = reminder.model._default_manager.filter(**lookup).order_by()
-    for pk, value in rows.values_list("pk", reminder.at):
-        yield pk, reminder.due(value)
+    return [(pk, reminder.due(value)) for pk, value in rows.values_list("pk", reminder.at)]
 
 
 def _written(reminder: Reminder, page: Iterable[Due]) -> set[Due]:
@@ -121,7 +134,10 @@ def _remind_page(
     Each in a transaction of its own, so that no lock is held for long.
     """
     written = _written(reminder, page)
-    objects = _objects(reminder, [one[0] for one in page if one not in written])
+    left = [one[0] for one in page if one not in written]
+    objects = _tried(reminder, partial(_objects, reminder, left))
+    if objects is None:
+        return  # and asked about again
     for one in page:
         instance = objects.get(one[0])
         moment = None if instance is None else reminder.moment(instance)
@@ -157,8 +173,11 @@ def _objects(reminder: Reminder, pks: Collection[Any]) -> dict[Any, Model]:
 # -- when it is sent --------------------------------------------------------------------------
 
 
-def withdrawn(notifications: Iterable[Notification]) -> set[int]:
-    """Those that must not be sent any more: the object is gone, was moved, or ``when`` says no."""
+def withdrawn(notifications: Iterable[Notification]) -> messages.SecondLook:
+    """Those that must not be sent any more: the object is gone, was moved, or ``when`` says no.
+
+    While the database is in trouble, or an object cannot be read, nobody knows it.
+    """
     by_key = {str(reminder.key): reminder for reminder in reminders()}
     asked: dict[Reminder, dict[str, Notification]] = {}
     for one in notifications:
@@ -167,24 +186,39 @@ def withdrawn(notifications: Iterable[Notification]) -> set[int]:
             reminder = by_key.get(parts[1])
             if reminder is not None:
                 asked.setdefault(reminder, {})[parts[3]] = one
-    return {one.pk for reminder, theirs in asked.items() for one in _void(reminder, theirs)}
+    look = messages.SecondLook()
+    for reminder, theirs in asked.items():
+        for one, holds in _hold(reminder, theirs):
+            if holds is None:
+                look.unknown.add(one.pk)
+            elif not holds:
+                look.withdrawn.add(one.pk)
+    return look
 
 
-def _void(reminder: Reminder, theirs: dict[str, Notification]) -> Iterator[Notification]:
-    found = {str(pk): instance for pk, instance in _objects(reminder, theirs).items()}
-    for pk, notification in theirs.items():
+def _hold(
+    reminder: Reminder, theirs: dict[str, Notification]
+) -> Iterator[tuple[Notification, bool | None]]:
+    """Whether each of them, by its object's key, still holds. None: that is not known now."""
+    objects = _tried(reminder, partial(_objects, reminder, theirs))
+    if objects is None:
+        yield from ((one, None) for one in theirs.values())
+        return
+    found = {str(pk): instance for pk, instance in objects.items()}
+    for pk, one in theirs.items():
         instance = found.get(pk)
-        if instance is None or not _still_holds(reminder, instance, notification):
-            yield notification
+        yield one, instance is not None and _still_holds(reminder, instance, one)
 
 
-def _still_holds(reminder: Reminder, instance: Model, notification: Notification) -> bool:
+def _still_holds(reminder: Reminder, instance: Model, notification: Notification) -> bool | None:
     moment = reminder.moment(instance)
     if moment is None or reminder.key_for(instance.pk, moment) != notification.key:
         return False
+    holds = False
     try:
         with contained(reminder, instance, instance._state.db):
-            return reminder.when is None or bool(call(reminder.when, instance))
+            holds = reminder.when is None or bool(call(reminder.when, instance))
     except DATABASE_TROUBLE as error:
         report(reminder, instance, error)  # the other messages of the claim go out
-    return False
+        return None
+    return holds

@@ -1,6 +1,6 @@
 """Which triggers a save has made due, by what has changed."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ from django.db.models import Field, Model
 from django.db.models.signals import class_prepared, post_save, pre_save
 
 from .changes import Values
-from .memory import layouts, remember
+from .memory import has_rows_of, layouts, remember
 
 
 @dataclass(eq=False, kw_only=True)
@@ -71,6 +71,8 @@ def _before_save(
         return
     if not layout.is_new(instance):
         layout.ensure_known(instance, using)
+    if layout.parents:
+        layout.look_up_parents(instance, using)
 
 
 def _after_save(
@@ -96,12 +98,23 @@ def _after_save(
     if now == was:
         return
     layout.keep_written(instance, now, using)
+    parents = layout.take_parents(instance) if created and layout.parents else {}
     # All of it, before anything fires: a function of the site's may save the row again.
-    due = [(one, one.due(was, now)) for one in watches_of(sender)]
+    due = [(one, one.due(_row_before(one, parents, was), now)) for one in watches_of(sender)]
     arguments = {"created": created, "using": using, "update_fields": update_fields, **kwargs}
     for one, found in due:
         if found:
             one.fire(found, sender=sender, instance=instance, raw=raw, **arguments)
+
+
+def _row_before(
+    one: Watch, parents: Mapping[type[Model], Values], was: Values | None
+) -> Values | None:
+    """What the row was that this watches. A child's row may be new, and its parent's not."""
+    for parent, row in parents.items():
+        if has_rows_of(parent, one.model):
+            return row
+    return was
 
 
 # At import, because subclasses may be defined before the app is ready.

@@ -23,7 +23,7 @@ from django.views.decorators.clickjacking import xframe_options_deny
 from django.views.generic import View
 
 from .. import services
-from ..binding import by_oauth
+from ..binding import by_oauth, by_qrcode
 from ..binding.attempts import Visitor
 from ..binding.by_oauth import Result
 from ..conf import settings
@@ -188,6 +188,7 @@ class BindView(AuthorizingPage):
             "next_url": next_url,
             "authorize_url": f"{request.path}?{query}",
             "qr_url": self.link("bind_qr", next_url),
+            "has_codes": by_qrcode.can_show(self.account),
         }
         return self.page(self.template, context)
 

@@ -18,11 +18,11 @@ class BindQRView(BindingPage):
     """A QR code to scan with the phone. The page notices the scan by itself, and goes on.
 
     A GET shows the code that is good now, or else a button that asks for one: the POST asks WeChat,
-    and leads back to the GET.
+    and leads back to the GET. Where the account has no codes, both lead to the page without one.
     """
 
     def get(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if self.follows:
+        if self.needs_no_code:
             return self.to_page("bind", self.next_url)
         shown = by_qrcode.on_show(self.visitor)
         context = {
@@ -37,7 +37,7 @@ class BindQRView(BindingPage):
         return self.page("bind_qr", context)
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if self.follows:
+        if self.needs_no_code:
             return self.to_page("bind", self.next_url)
         try:
             by_qrcode.show(self.visitor, next_url=self.next_url)
@@ -46,6 +46,11 @@ class BindQRView(BindingPage):
         except TooManyAttempts:
             return self.ending(Result.TOO_MANY, self.next_url)
         return self.to_page("bind_qr", self.next_url)
+
+    @property
+    def needs_no_code(self) -> bool:
+        """Whether messages reach the user already, or the account can show no code."""
+        return self.follows or not by_qrcode.can_show(self.account)
 
 
 class ShownCode(BindingPage):

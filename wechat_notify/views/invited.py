@@ -7,10 +7,10 @@ bound before a button is pressed.
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
-from ..binding import attempts, by_qrcode, invitations
+from ..binding import attempts, invitations
 from ..binding.invitations import Invitation
 from .binding import SESSION_KEY, AuthorizingPage, BindReturnView, BindView
 from .binding_code import BindQRImageView, BindQRStatusView, BindQRView
@@ -69,8 +69,7 @@ class InvitedView(InvitedPage, BindView):
         self, template: str, context: dict[str, Any] | None = None, *, status: int = 200
     ) -> HttpResponse:
         if template == self.template:
-            has_codes, is_open = by_qrcode.can_show(self.account), self.invitation.is_open
-            context = {**(context or {}), "has_codes": has_codes, "is_open": is_open}
+            context = {**(context or {}), "is_open": self.invitation.is_open}
         return super().page(template, context, status=status)
 
     def start(self, next_url: str) -> HttpResponse:
@@ -84,11 +83,6 @@ class InvitedReturnView(InvitedPage, BindReturnView):
 
 class InvitedQRView(InvitedPage, BindQRView):
     """A code with which the person follows and binds at once, on another device or pressed long."""
-
-    def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
-        if not by_qrcode.can_show(self.account):
-            return self.to_page("bind")
-        return super().post(request, **kwargs)
 
 
 class InvitedQRImageView(InvitedPage, BindQRImageView):

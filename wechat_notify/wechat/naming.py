@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from ..exceptions import Problem
 from .fields import NOT_SHOWN, Field, parse, type_of
+from .text import CONTROL
 from .values import normalise, plain_text
 
 Names: TypeAlias = Mapping[str, str]
@@ -190,3 +191,21 @@ def carried_over(
 def label_type(label: str, names: Names) -> str:
     """The type of the field that a label stands for: ``thing`` for ``thing2`` and its name."""
     return type_of(names.get(label) or label)
+
+
+def as_reason(problems: Iterable[Problem], fields: Iterable[Field]) -> str:
+    """Why the values of a message cannot be sent, as the text of its row, which names its person.
+
+    Each field is called as on the message, then by the caller's word and WeChat's key. One line,
+    without characters that a database refuses.
+    """
+    printed = {field.name: field.label for field in fields}
+    return CONTROL.sub(" ", "; ".join(_as_printed(problem, printed) for problem in problems))
+
+
+def _as_printed(problem: Problem, printed: Mapping[str, str]) -> str:
+    label = printed.get(problem.field) or printed.get(problem.other_name)
+    if not label:
+        return str(replace(problem, recipient=""))
+    words = ", ".join(word for word in (problem.field, problem.other_name) if word)
+    return f"{label} ({words}): {problem.message}"

@@ -3,7 +3,7 @@
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,8 +19,7 @@ from ..exceptions import InvalidData, NotShownWarning, Problem
 from ..models import MessageTemplate, Notification, as_title, title_of
 from ..types import DataSource, MiniProgram
 from ..wechat.fields import NOT_SHOWN, card
-from ..wechat.naming import normalise_named, to_keys
-from ..wechat.text import CONTROL
+from ..wechat.naming import as_reason, normalise_named, to_keys
 from .recipients import Target
 
 logger = logging.getLogger(__name__)
@@ -61,12 +60,12 @@ def shared_data(
     """
     shared, wrong = ({}, []) if callable(data) else checked_data(template, data)
     if skip_all:
-        return shared, as_reason(problems + wrong)
+        return shared, as_reason(problems + wrong, template.fields)
     if callable(data):
         _require(problems, template)
         return {}, ""
     if wrong and not problems and settings.INVALID_DATA == "skip" and isinstance(data, Mapping):
-        return shared, as_reason(wrong)
+        return shared, as_reason(wrong, template.fields)
     _require(problems + wrong, template)
     return shared, ""
 
@@ -264,11 +263,6 @@ def _current_site() -> str:
     except Exception:  # noqa: BLE001
         # No SITE_ID, no row, no table: any error of Sites. The message can be sent without a host.
         return ""
-
-
-def as_reason(problems: Iterable[Problem]) -> str:
-    """The problems as a skipped row's text: one line, without characters a database refuses."""
-    return CONTROL.sub(" ", "; ".join(str(problem) for problem in problems))
 
 
 def _require(problems: list[Problem], template: MessageTemplate) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from ..conf import settings
 from ..exceptions import InvalidData, Problem
 from ..models import ERRMSG_LENGTH, Notification, SendLog
-from .content import as_reason
+from ..wechat.naming import as_reason
 from .parking import due_or_parked
 from .recipients import CHUNK, OwnData, Target, Users, targets, where_written
 from .sent_again import Repeats
@@ -104,7 +104,7 @@ class Rows:
                 continue
             data, wrong = own_data(target)
             if wrong and self._skip_invalid:
-                yield Row(target, reason=as_reason(wrong))
+                yield Row(target, reason=as_reason(wrong, self._notification.template.fields))
             elif wrong:
                 self._problems += wrong
             elif not self._problems:

@@ -47,6 +47,19 @@ def unpark(notifications: QuerySet[Notification]) -> int:
     return parked.update(due_at=Coalesce(later, moment))
 
 
+def lock_template(notification: Notification) -> None:
+    """Lock its template and that one's stand-in, before ``unpark()``. Call inside a transaction.
+
+    Whoever lets one of them go at this moment may have looked for rows while the notification was
+    still held, or before its rows were visible.
+    """
+    own = MessageTemplate.objects.filter(pk=notification.template_id)
+    stand_ins = own.filter(stand_in__isnull=False).values_list("stand_in", flat=True)
+    no_key = database().features.has_select_for_no_key_update
+    locked = MessageTemplate.objects.select_for_update(no_key=no_key).order_by("pk")
+    list(locked.filter(pk__in=[notification.template_id, *stand_ins]))
+
+
 def free_waiting(template: MessageTemplate) -> tuple[list[Notification], int]:
     """Make parked rows due of a template, and of those that it stands in for, where nothing else
     holds them. Returns their notifications, and the number of rows. Call inside a transaction.
@@ -74,16 +87,12 @@ def follow_name(notification: Notification) -> None:
 
 def _unpark_after_commit(notification: Notification) -> None:
     """A resume of the template before the commit does not see these rows, so unpark them here."""
-    connection = database()
+    using = database().alias
 
     def unpark_if_resumed() -> None:
-        no_key = connection.features.has_select_for_no_key_update
-        locked = MessageTemplate.objects.select_for_update(no_key=no_key)
-        with transaction.atomic(using=connection.alias):
-            # Lock the template: a concurrent resume or replacement may have looked for rows before
-            # ours were visible.
-            locked.get(pk=notification.template_id)
+        with transaction.atomic(using=using):
+            lock_template(notification)
             follow_name(notification)
             unpark(Notification.objects.filter(pk=notification.pk))
 
-    transaction.on_commit(unpark_if_resumed, using=connection.alias, robust=True)
+    transaction.on_commit(unpark_if_resumed, using=using, robust=True)

@@ -23,6 +23,7 @@ CHUNK = 2_000
 NOT_BOUND = gettext_noop("This user has not bound WeChat.")
 NOT_FOLLOWING = gettext_noop("This person does not follow the account.")
 OTHER_ACCOUNT = gettext_noop("This openid belongs to another account.")
+UNBOUND = gettext_noop("The WeChat that this message was for is no longer bound to this user.")
 NO_DATA = gettext_noop("What this message was to say was never written down.")
 
 Recipient: TypeAlias = AbstractBaseUser | OpenIDBinding | str
@@ -115,21 +116,65 @@ def _mark(target: Target) -> Hashable:
 def targets_again(rows: Sequence[int], account: str) -> Iterator[tuple[SendLog, Target]]:
     """The targets of rows that are sent again, which are given by their keys. Reads in chunks.
 
-    Each has its row's openid. A row without one has a target for each openid of its user.
+    Each has its row's openid while that is its user's, or belongs to nobody here. Any other row has
+    a target for each openid that its user has bound since.
     """
     logs = SendLog.objects.select_related("user", "binding").order_by("pk")
     for first in range(0, len(rows), CHUNK):
         chunk = list(logs.filter(pk__in=rows[first : first + CHUNK]))
-        unbound = [log.user for log in chunk if log.user is not None and not log.openid]
-        by_user = _bindings_of(unbound, account)
+        since = _bound_since([log for log in chunk if not _is_on_own_binding(log)], account)
         for log in chunk:
-            if log.binding is not None:
+            if log.binding is not None and _is_on_own_binding(log):
                 yield log, _on_account(_of_binding(log.binding, log.user), account)
-            elif log.openid:
-                yield log, Target(log.openid, log.user)
+            elif log.user is None and log.openid:
+                yield log, Target(log.openid)
             else:
-                for target in _of_user(log.user, by_user):
+                for target in _of_row(log, since.get(log.pk, [])):
                     yield log, target
+
+
+def _is_on_own_binding(log: SendLog) -> bool:
+    """Not if the openid was unbound since, or has become somebody else's."""
+    return log.binding is not None and log.user_id in (None, log.binding.user_id)
+
+
+def _bound_since(logs: list[SendLog], account: str) -> dict[int, list[OpenIDBinding]]:
+    """What is bound to the user of each row now, by row: its own openid, if that was bound again.
+
+    Or else not the openids for which the same notification has other rows; and if it has several
+    rows like these for one user, the first of them has all.
+    """
+    bound: dict[Any, dict[str, OpenIDBinding]] = {}
+    for user, bindings in _bindings_of([log.user for log in logs if log.user], account).items():
+        bound[user] = {binding.openid: binding for binding in bindings}
+    beside = SendLog.objects.filter(notification__in={log.notification_id for log in logs})
+    openids = {openid for its in bound.values() for openid in its}
+    written = set(beside.filter(openid__in=openids).values_list("notification_id", "openid"))
+    rows = beside.filter(user__in=bound.keys()).order_by("-pk")
+    first: dict[tuple[int, Any], int] = {
+        (notification, user): pk
+        for notification, user, pk, openid in rows.values_list(
+            "notification_id", "user_id", "pk", "openid"
+        )
+        if openid not in bound[user]
+    }
+
+    def of_row(log: SendLog) -> list[OpenIDBinding]:
+        its = bound.get(log.user_id, {})
+        if log.openid in its:
+            return [its[log.openid]]
+        if first.get((log.notification_id, log.user_id)) != log.pk:
+            return []
+        return [one for openid, one in its.items() if (log.notification_id, openid) not in written]
+
+    return {log.pk: of_row(log) for log in logs} if bound else {}
+
+
+def _of_row(log: SendLog, since: list[OpenIDBinding]) -> Iterator[Target]:
+    if not since:
+        yield Target(user=log.user, reason=UNBOUND if log.openid else NOT_BOUND)
+    for binding in since:
+        yield _of_binding(binding, log.user)
 
 
 def _chunks(users: Users) -> Iterator[list[Recipient]]:
@@ -174,7 +219,7 @@ def _bindings_of(users: list[Any], account: str) -> dict[Any, list[OpenIDBinding
 
 
 def _of_user(user: Any, by_user: dict[Any, list[OpenIDBinding]]) -> Iterator[Target]:
-    found = by_user.get(user.pk, []) if user is not None else []
+    found = by_user.get(user.pk, [])
     if not found:
         yield Target(user=user, reason=NOT_BOUND)
     for binding in found:

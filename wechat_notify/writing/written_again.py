@@ -7,8 +7,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from ..models import MessageTemplate, Notification, SendLog, database, pages_by_key
-from ..wechat.naming import carried_over
-from . import content, recipients
+from ..wechat.naming import as_reason, carried_over
+from . import recipients
 from .active_template import template_again
 from .enqueue import Row, insert
 from .once import save_once
@@ -118,4 +118,4 @@ def _why_not(old: Notification, template: MessageTemplate, own_data: dict[str, A
     data = {**old.data, **(own_data or {})}
     if not data and template.fields:
         return recipients.NO_DATA
-    return content.as_reason(carried_over(data, old.revision, template)[1])
+    return as_reason(carried_over(data, old.revision, template)[1], template.fields)

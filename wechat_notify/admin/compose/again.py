@@ -10,13 +10,14 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from ...mended import Mended
 from ...models import Notification, SendLog
 from ...statistics import Cause
 from ..base import BaseAdmin, Button
 from ..parts.links import object_link
 from ..permissions import can_compose_here, may_see_send_log
 from .button import compose_url
-from .earlier import Outcome, cause_detail
+from .earlier import Outcome, cause_detail, count_missed
 from .narrowing import MISSED
 
 DUPLICATE = _("Duplicate")
@@ -42,17 +43,24 @@ def may_send_again(site: AdminSite, request: HttpRequest) -> bool:
 def missed_buttons(
     site: AdminSite, request: HttpRequest, number: int, counts: Mapping[str, int]
 ) -> list[Button]:
-    """The button for all who surely did not get it; none where everybody did."""
-    missed = sum(counts.get(status, 0) for status in MISSED)
-    if not missed or not may_send_again(site, request):
+    """The button for all who surely did not get it, and to whom it was not sent again; none where
+    there are none.
+    """
+    some = any(counts.get(status) for status in MISSED) and may_send_again(site, request)
+    missed = count_missed(number) if some else 0
+    if not missed:
         return []
     label = _("Edit and send again to the %d who did not get it") % missed
     return [Button(label, again_url(site, number, Outcome.MISSED))]
 
 
-def cause_url(site: AdminSite, request: HttpRequest, number: int, cause: Cause) -> str:
-    """Composing for the people of one cause; "" for who may not."""
-    if not may_send_again(site, request):
+def cause_url(
+    site: AdminSite, request: HttpRequest, number: int, cause: Cause, mended: Mended
+) -> str:
+    """Composing for the people of one cause; "" for who may not, and where it was sent to all of
+    them again.
+    """
+    if not may_send_again(site, request) or mended.resent(cause) >= cause.count:
         return ""
     return again_url(site, number, Outcome.CAUSE, cause_detail(cause))
 

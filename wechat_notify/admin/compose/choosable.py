@@ -11,9 +11,9 @@ from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
 
 from ...models import OpenIDBinding
+from ...site_recipients import Segment, recipients_of, segments_of
 from ..parts.people import found_users, shown_name
 from ..permissions import may_see_users
-from ..site_recipients import Segment, recipients_of, segments_of
 
 
 class People:

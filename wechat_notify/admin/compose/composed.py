@@ -13,11 +13,11 @@ from django.utils.safestring import SafeString
 from ...dry_run import destination, whole_url
 from ...models import MessageTemplate, Notification, SendLogQuerySet, title_of
 from ...placeholders import PersonalData, Readers, usable_names
+from ...site_recipients import WeChatRecipients
 from ...types import MiniProgram
 from ...wechat.fields import NOT_SHOWN, Field
 from ..parts.cards import example_data, notification_card
 from ..permissions import allowed_accounts
-from ..site_recipients import WeChatRecipients
 from .audience import Audience
 from .choosable import People
 from .const_values import Learned, learn

@@ -1,6 +1,7 @@
 """Drafts: what was filled in is kept, opened again, and removed once it was sent."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -10,14 +11,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ...models import Draft, as_title
+from ...wechat.openids import SHORTEST_OPENID
 from ..parts.filters import NUMBER
-from ..permissions import may_see_others_drafts, narrowed
+from ..permissions import may_see_openids, may_see_others_drafts, narrowed
 from .button import compose_url
 from .composed import VALUE, carried
 from .form import ComposeForm
 
 NOT_KEPT = ("draft", "leave_out")
 """Which draft it is says its row; and who is left out is chosen anew on each review."""
+
+_LIKE_OPENID = re.compile(rf"[A-Za-z0-9_-]{{{SHORTEST_OPENID},}}")
 
 
 def visible_drafts(site: AdminSite, request: HttpRequest) -> QuerySet[Draft]:
@@ -82,11 +86,32 @@ def _storable(text: str) -> str:
     return text.replace("\0", "")
 
 
-def inputs_of(draft: Draft) -> QueryDict:
-    """What the draft keeps, as the form's inputs."""
+def unseen_inputs(request: HttpRequest, draft: Draft) -> dict[str, str]:
+    """The inputs of somebody else's draft that this user may not see, for they have whole openids;
+    each with a sentence that says so.
+    """
+    if draft.created_by_id == request.user.pk or may_see_openids(request):
+        return {}
+    texts = {
+        "pasted": _(
+            "The pasted list of this draft is left out: it has openids, which you may not see."
+        ),
+        "table": _("The table of this draft is left out: it has openids, which you may not see."),
+    }
+    kept = draft.inputs
+    return {
+        name: told
+        for name, told in texts.items()
+        if any(_LIKE_OPENID.search(text) for text in kept.get(name, ()))
+    }
+
+
+def inputs_of(draft: Draft, *, without: Collection[str] = ()) -> QueryDict:
+    """What the draft keeps, as the form's inputs, but those ``without``."""
     inputs = QueryDict(mutable=True)
     for name, values in draft.inputs.items():
-        inputs.setlist(name, values)
+        if name not in without:
+            inputs.setlist(name, values)
     inputs["draft"] = str(draft.pk)
     if draft.template_id is not None:
         inputs["template"] = str(draft.template_id)

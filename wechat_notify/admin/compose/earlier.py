@@ -223,5 +223,11 @@ class EarlierPeople:
         return _("People of “%(notification)s”: %(outcome)s") % names
 
 
+def count_missed(number: int) -> int:
+    """How many messages ``Outcome.MISSED`` means of the notification with this number."""
+    missed = SendLog.objects.filter(notification=number, status__in=MISSED)
+    return missed.exclude(_was_sent_again()).count()
+
+
 def _was_sent_again() -> Exists:
     return Exists(SendLog.objects.filter(resend_of=OuterRef("pk")))

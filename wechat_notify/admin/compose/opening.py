@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.utils.translation import gettext as _
 
 from .composed import Composing
-from .drafts import draft_url, find_draft, inputs_of, save_draft, what_is_gone
+from .drafts import draft_url, find_draft, inputs_of, save_draft, unseen_inputs, what_is_gone
 from .form import ComposeForm
 from .json_views import JSONViewsMixin
 from .prefilled import filled_from
@@ -36,7 +36,11 @@ class OpeningMixin(JSONViewsMixin):
         return given
 
     def _opened_draft(self, request: HttpRequest, number: str) -> QueryDict:
-        inputs = inputs_of(find_draft(self.admin_site, request, number))
+        draft = find_draft(self.admin_site, request, number)
+        unseen = unseen_inputs(request, draft)
+        for told in unseen.values():
+            self.message_user(request, told, messages.WARNING)
+        inputs = inputs_of(draft, without=unseen)
         composing = self._tell_unusable(request, inputs)
         if composing is not None:
             for told in what_is_gone(ComposeForm.unchecked(composing, inputs)):

@@ -19,6 +19,7 @@ from ..permissions import may_see_saved_recipients
 from .audience import everyone
 from .composed import Composing
 from .criteria import Criteria, audience
+from .earlier import Outcome
 from .earlier_form import EarlierForm
 from .list_selection import Selection
 from .narrowing import EVERYBODY, Narrowing
@@ -29,6 +30,10 @@ from .table_text import read
 
 NAMED = 10
 SHOWN_LENGTH = 40
+NEITHER_MESSAGE = _(
+    "What has not left is cancelled for all of these people, and those who are left out here would "
+    "get neither message. Do not narrow down whom it goes to."
+)
 
 
 def saved_criteria(saved: RecipientFilter) -> Criteria:
@@ -193,6 +198,9 @@ class RecipientsForm(EarlierForm):
     def clean(self) -> dict[str, Any] | None:
         given = super().clean() or self.cleaned_data
         given["criteria"] = criteria = self._criteria(given)
+        earlier = given.get("earlier")
+        if criteria.narrowing != EVERYBODY and earlier and earlier.outcome is Outcome.WAITING:
+            self.add_error("earlier", NEITHER_MESSAGE)
         # What narrows it down applies to the saved ones too, and is asked once.
         own = replace(criteria, narrowing=EVERYBODY)
         chosen = [own, *(saved_criteria(saved) for saved in given.get("filters") or ())]

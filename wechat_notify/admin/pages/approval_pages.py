@@ -17,8 +17,10 @@ from ...conf import settings
 from ...exceptions import CannotDecide, ConfigurationError
 from ...models import REASON_LENGTH, Approval, Notification
 from ..base import BaseAdmin, Button, page
+from ..parts.account_rests import why_at_rest
 from ..parts.confirmation import Confirmation, ask, is_confirmed
 from ..parts.frame import admin_page
+from ..parts.remedies import for_approved
 from ..parts.timeline import approval_moments
 from ..parts.to_approve import Waiting, source, sources
 from ..permissions import may_approve
@@ -92,10 +94,12 @@ class ApprovalMixin(BaseAdmin):
             title=APPROVE,
             button=button % review.count,
             back=self.url("change", notification.pk),
+            warnings=list(review.holdups),
             hidden=[("seen", review.seen)],
             ways=[Button(REFUSE, self.url("refuse", notification.pk))],
         )
-        return ask(self, request, confirmation, "approve.html", review=review)
+        ways = for_approved(self.admin_site, request, notification)
+        return ask(self, request, confirmation, "approve.html", review=review, ways=ways)
 
     @page("<path:object_id>/refuse/", "refuse")
     def _refuse_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -144,7 +148,7 @@ class ApprovalMixin(BaseAdmin):
         except ConfigurationError as error:
             return self._told_why(request, notification, str(error))
         text = _("Approved. It does not go out yet: this page says why.")
-        if freed:
+        if freed and not _account_rests(notification):
             text = ngettext(
                 "Approved: %d message goes out.", "Approved: %d messages go out.", freed
             )
@@ -165,6 +169,11 @@ class ApprovalMixin(BaseAdmin):
         self.log_change(request, notification, text)
         self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(self.url("change", notification.pk))
+
+
+def _account_rests(notification: Notification) -> bool:
+    account = notification.template.account
+    return account in settings.aliases and why_at_rest(account) is not None
 
 
 def _approval_of(notification: Any) -> Approval | None:

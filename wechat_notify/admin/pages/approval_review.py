@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from ...approving import fingerprint
 from ...models import Approval, Notification, SendLog, SendLogQuerySet
-from ..parts.cards import log_card, notification_card
+from ..parts.cards import log_card, waiting_card
 from ..parts.explanations import holdups
 from ..parts.left_out import LeftOut
 from ..parts.people import shown_name, who
@@ -46,9 +46,9 @@ class ApprovalReview:
 
     @cached_property
     def cards(self) -> list[tuple[str, SafeString]]:
-        """The card; if cards differ, those of the first few people, by name."""
+        """The card as it would leave now; if cards differ, those of the first few people."""
         if not self.is_personal:
-            return [("", notification_card(self.notification))]
+            return [("", waiting_card(self.notification))]
         return [(self._name(log), log_card(log)) for log in self._first(CARDS)]
 
     @cached_property
@@ -74,7 +74,7 @@ class ApprovalReview:
     @property
     def holdups(self) -> Iterator[str]:
         """What keeps the messages when they are approved."""
-        return holdups(self.notification)
+        return holdups(self.notification, but_approval=True)
 
     def _first(self, number: int) -> Any:
         rows = self._rows.waiting().select_related("user", "notification__template", "revision")

@@ -190,6 +190,7 @@ class ProgressMixin(ResendMixin):
         # Before its time, whoever has bound WeChat meanwhile would get it too early.
         offers = _may_resend(request) and progress.starts_at is None
         resend_url = self.url("resend", notification.pk) if offers else ""
+        site, number = self.admin_site, notification.pk
         context = {
             "progress": progress,
             "state": with_test_mark(state_badge(progress.state), notification),
@@ -202,17 +203,17 @@ class ProgressMixin(ResendMixin):
             ],
             "log_url": self._log_url(notification),
             "causes": [
-                cause_row(self.admin_site, cause, notification=notification.pk)
+                cause_row(site, cause, notification=number)
                 | (resending_of(cause, mended, resend_url) if resend_url else {})
-                | {"again_url": cause_url(self.admin_site, request, notification.pk, cause)}
+                | {"again_url": cause_url(site, request, number, cause, mended)}
                 for cause in mended.causes
             ],
-            "missed": missed_buttons(self.admin_site, request, notification.pk, progress.counts),
+            "missed": missed_buttons(site, request, number, progress.counts),
             "names": self._names(request, notification, mended.causes),
             "resendable": mended.now() if resend_url else 0,
             "resend_url": resend_url,
-            "url": self.url("progress", notification.pk),
-            "page_url": self.url("change", notification.pk),
+            "url": self.url("progress", number),
+            "page_url": self.url("change", number),
         }
         return render_to_string("wechat_notify/admin/progress.html", context)
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ... import services
+from ...exceptions import BindingConflict
 from ...models import OpenIDBinding, SendLog
 from ...names import account_name
 from ...wechat.errors import describe
@@ -37,6 +38,19 @@ class BindingForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its 
         if not is_openid(openid):
             raise ValidationError(_("This is not an openid."))
         return openid
+
+    def clean_unionid(self) -> str:
+        unionid: str = self.cleaned_data["unionid"]
+        if unionid and not is_openid(unionid):
+            raise ValidationError(_("This is not a unionid."))
+        return unionid
+
+
+class TakenForm(BindingForm):
+    """Once the openid was bound to somebody else, after ``BindingForm`` had been checked."""
+
+    def clean_openid(self) -> str:
+        raise ValidationError(_("This WeChat belongs to another user of this site."))
 
 
 @admin.register(OpenIDBinding)
@@ -102,6 +116,7 @@ class OpenIDBindingAdmin(RecheckMixin, InvitingMixin, AccountChoicesMixin):
         """Users are found by typing; who may not see users gives the key of one."""
         if db_field.name == "user" and may_see_users(self.admin_site, request):
             kwargs["form_class"] = PersonField
+            kwargs["queryset"] = People(self.admin_site, request).all()
             kwargs["widget"] = PersonSelect(db_field, self.admin_site, "openidbinding_people")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
@@ -112,6 +127,22 @@ class OpenIDBindingAdmin(RecheckMixin, InvitingMixin, AccountChoicesMixin):
             raise PermissionDenied
         people, term = People(self.admin_site, request), search_term(request.GET, "term")
         return JsonResponse(found_people(people.search(term) if term else people.all(), request))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().add_view(request, form_url, extra_context)
+        except BindingConflict:
+            vars(request)["wechat_taken"] = True
+            return super().add_view(request, form_url, extra_context)
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if "wechat_taken" in vars(request):
+            kwargs["form"] = TakenForm
+        return super().get_form(request, obj, change, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         bound = services.bind(

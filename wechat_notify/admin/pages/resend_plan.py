@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from ... import services
 from ...conf import settings
-from ...dry_run import NOT_BOUND, NOT_FOLLOWING, OTHER_ACCOUNT, ResendDryRun
+from ...dry_run import NOT_BOUND, NOT_FOLLOWING, OTHER_ACCOUNT, UNBOUND, ResendDryRun
 from ...models import MessageTemplate, SendLog, SendLogQuerySet
 from ...reach import NOT_FOLLOWING as UNFOLLOWED
 from ...reach import Reach
@@ -113,6 +113,7 @@ class ResendPlan:
         groups = [
             *(LeftOut(why, n, self._named(_first(rows))) for why, n, rows in self._others),
             self._group(NOT_BOUND, Reach.NOT_BOUND, ways=self._invite(Reach.NOT_BOUND)),
+            self._group(UNBOUND, Reach.UNBOUND, ways=self._invite(Reach.UNBOUND)),
             LeftOut(_(NOT_FOLLOWING), dry_run.not_following, unfollowed, self._invite(*UNFOLLOWED)),
             self._group(OTHER_ACCOUNT, Reach.OTHER_ACCOUNT),
             *(
@@ -152,7 +153,9 @@ class ResendPlan:
             return _("There is nothing to resend: these messages are still waiting.")
         aliases = settings.aliases
         unusable = [
-            row for row in self.templates if not row.is_active or row.account not in aliases
+            row
+            for row in self.templates
+            if (not row.is_active and row.sends_with() is None) or row.account not in aliases
         ]
         if not unusable:
             return "" if self.again else _("Nobody would get this message.")

@@ -66,10 +66,18 @@ def compared_cards(
 
 def notification_card(notification: Notification) -> SafeString:
     """The card with the data that all recipients share, and the time when it is sent."""
-    template = notification.template
-    card = notification.card
+    return _shared(notification, notification.card)
+
+
+def waiting_card(notification: Notification) -> SafeString:
+    """The same as it would leave now: its template may have changed since it was written."""
+    return _shared(notification, notification.card_now)
+
+
+def _shared(notification: Notification, card: Any) -> SafeString:
     when = notification.send_at or notification.created_at or timezone.now()
-    return _render(template.account, card, notification.url, notification.miniprogram, when)
+    account = notification.template.account
+    return _render(account, card, notification.url, notification.miniprogram, when)
 
 
 def log_card(log: SendLog) -> SafeString:

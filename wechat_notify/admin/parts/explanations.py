@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ...conf import settings
-from ...dry_run import NOT_BOUND, NOT_FOLLOWING
+from ...dry_run import NOT_BOUND, NOT_FOLLOWING, UNBOUND
 from ...mended import REFUSES
 from ...models import Approval, MessageTemplate, Notification, SendLog
 from ...senders import how_to_start, overdue_since
@@ -34,6 +34,7 @@ UNDER_REVIEW = gettext_lazy(
 )
 INVITE = {
     NOT_BOUND: gettext_lazy("Invite them to bind WeChat."),
+    UNBOUND: gettext_lazy("Invite them to bind WeChat."),
     NOT_FOLLOWING: gettext_lazy("Invite them to follow the account."),
 }
 """What to do about people who are skipped for one of these reasons."""
@@ -136,10 +137,13 @@ def _waits_for(log: SendLog) -> Iterator[str]:
         yield _("It is due, and will be sent soon.")
 
 
-def holdups(notification: Notification) -> Iterator[str]:
-    """What prevents the waiting messages of a notification from being sent."""
+def holdups(notification: Notification, *, but_approval: bool = False) -> Iterator[str]:
+    """What prevents the waiting messages of a notification from being sent.
+
+    ``but_approval``: what else, beside a second person's approval.
+    """
     account = notification.template.account
-    held = notification.held_at is not None
+    held = notification.held_at is not None and not but_approval
     for approval in Approval.objects.filter(notification=notification, decision="") if held else ():
         when = date_format(timezone.localtime(approval.asked_at), "DATETIME_FORMAT")
         names = {"name": approval.asker, "time": when}

@@ -44,11 +44,16 @@ def for_notification(
     site: AdminSite, request: HttpRequest, notification: Notification
 ) -> list[Button]:
     """What lets this notification's waiting messages go."""
+    approve = _approve(site, request, notification)
+    return [*approve, *for_approved(site, request, notification)]
+
+
+def for_approved(site: AdminSite, request: HttpRequest, notification: Notification) -> list[Button]:
+    """What lets them go once they are approved."""
     label = _("Resume this notification")
     paused = notification.paused_at is not None
     own = list(_resume(site, request, notification, label)) if paused else []
-    approve = _approve(site, request, notification)
-    return [*approve, *own, *for_template(site, request, notification.template)]
+    return [*own, *for_template(site, request, notification.template)]
 
 
 def _approve(site: AdminSite, request: HttpRequest, notification: Notification) -> Iterator[Button]:

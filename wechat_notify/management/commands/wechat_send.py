@@ -1,13 +1,16 @@
 """``manage.py wechat_send``: one message from the shell."""
 
 import json
+import time
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
+from ...dispatchers.sender_thread import EXIT_SECONDS, sender
 from ...exceptions import WeChatNotifyError
 from ...models import Notification, SendLog
 from ...names import name_of
@@ -74,6 +77,7 @@ class Command(BaseCommand):
             )
         except (WeChatNotifyError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
+        self._wait(notification)
         self._report(notification)
 
     def _users(self, names: list[str]) -> list[Any]:
@@ -99,6 +103,14 @@ class Command(BaseCommand):
             return json.loads(options["json"])
         except ValueError as error:
             raise CommandError(f"--json is not JSON: {error}") from error
+
+    @staticmethod
+    def _wait(notification: Notification) -> None:
+        """As long as a script that ends would, where a thread of this process sends."""
+        until = time.monotonic() + EXIT_SECONDS
+        due = notification.logs.filter(status__in=SendLog.OPEN, due_at__lte=timezone.now())
+        while sender.get().is_running and due.exists() and time.monotonic() < until:
+            time.sleep(0.05)
 
     def _report(self, notification: Notification) -> None:
         bad = 0
