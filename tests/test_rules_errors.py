@@ -69,7 +69,7 @@ def test_a_filter_that_cannot_work() -> None:
     """The same, of a filter that does not suit this object's value."""
     make_rule(event="created", texts={"book": "{{ object.copies|first }}", "thing2": "x"})
     make_loan(make_binding().user)
-    assert SendLog.objects.get().errmsg.startswith("book (user1): a filter cannot work")
+    assert SendLog.objects.get().errmsg.startswith("book: a filter cannot work")
 
 
 def test_tests_of_sites_find_it(broken_link: None) -> None:

@@ -210,4 +210,4 @@ def test_a_value_that_the_stand_in_cannot_take_is_refused(first: MessageTemplate
     )
     engine.deliver()
     assert counts() == {"sent": 1, "failed": 1}
-    assert "title (phrase7): must be" in SendLog.objects.get(status="failed").errmsg
+    assert "商品 (title, phrase7): must be" in SendLog.objects.get(status="failed").errmsg
