@@ -186,9 +186,10 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sqlite_site(tmp_path: Path, fake: Sandbox, migrated: Path) -> Iterator[Site]:
+def sqlite_site(request: Any, tmp_path: Path, fake: Sandbox, migrated: Path) -> Iterator[Site]:
     """A site on a SQLite file."""
-    if connection.vendor != "sqlite" and not FULL:
+    needs_services = request.node.get_closest_marker("services") is not None
+    if connection.vendor != "sqlite" and not (needs_services or FULL):
         pytest.skip("Its database is a SQLite file, whatever DATABASE_URL names: see make test")
     file = shutil.copy(migrated, tmp_path)
     site = Site(tmp_path, fake, DATABASE_URL=f"sqlite:///{file}")
