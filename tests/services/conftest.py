@@ -30,12 +30,6 @@ TEMPLATE = {
 }
 
 
-READS = {"alerts", "counts", "doubtful", "early", "mails", "sent"}
-WRITES = {"age", "ban", "choose", "late"}
-ROWS = READS | WRITES
-"""Commands of site.py that read or write rows, and start nothing else."""
-
-
 class Site:
     """A project in a directory of its own: web processes, workers, and their logs.
 
@@ -55,7 +49,6 @@ class Site:
         }
         self._processes: list[subprocess.Popen[bytes]] = []
         self._logs: list[IO[bytes]] = []
-        self._onlooker: Any = None
 
     def send_through(self, line: Wire) -> None:
         """Let what is started from now on reach WeChat over this wire."""
@@ -63,8 +56,6 @@ class Site:
 
     def ask(self, *command: object, **environment: str) -> Any:
         """One command of site.py, run to its end; its answer."""
-        if command[0] in ROWS and not environment:
-            return self._look(*command)
         done = subprocess.run(
             [sys.executable, "-m", "tests.services.site", *map(str, command)],
             cwd=ROOT,
@@ -75,24 +66,6 @@ class Site:
         )
         assert done.returncode == 0, done.stderr.decode()
         return json.loads(done.stdout)
-
-    def _look(self, *command: object) -> Any:
-        """The answer of a process that stays: many looks must not slow what is looked at."""
-        if self._onlooker is None or self._onlooker.poll() is not None:
-            with (self._where / "onlooker.log").open("ab") as log:
-                self._onlooker = subprocess.Popen(
-                    [sys.executable, "-m", "tests.services.site"],
-                    cwd=ROOT,
-                    env=self._environment,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                )
-        self._onlooker.stdin.write(json.dumps([*map(str, command)]).encode() + b"\n")
-        self._onlooker.stdin.flush()
-        line = self._onlooker.stdout.readline()
-        assert line, (self._where / "onlooker.log").read_text()
-        return json.loads(line)
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen[bytes]:
         """Start ``python -m command``; it is killed at the end if it still runs."""
@@ -153,9 +126,6 @@ class Site:
         self.wait_until(lambda: self.ask("counts") == expected)
 
     def close(self) -> None:
-        if self._onlooker:
-            self._onlooker.kill()
-            self._onlooker.communicate()
         for process in self._processes:
             with suppress(ProcessLookupError):  # its children may have outlived it
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,8 +1,5 @@
 """What a site's web process does, as a process of its own: one command, one line of JSON.
 
-Without a command it takes one a line, as JSON, until its input ends: looking again and again would
-start a process, with all of Django, each time.
-
 ``migrate``; ``notify N [seconds]`` writes a notification to N openids, due now or in so many
 seconds, and lets the dispatcher do its part; ``counts``: messages by status; ``sent``: their
 openids and msgids; ``early``: those sent before their time; ``age N``: as if what workers hold had
@@ -219,15 +216,5 @@ COMMANDS = {
     "forget_tasks": forget_tasks,
 }
 
-
-def answer(name: str, *arguments: str) -> None:
-    sys.stdout.write(json.dumps(COMMANDS[name](*arguments)) + "\n")
-    sys.stdout.flush()
-
-
-if len(sys.argv) > 1:
-    answer(*sys.argv[1:])
-else:
-    for line in sys.stdin:
-        answer(*json.loads(line))
-        connections.close_all()  # a request has ended; and who stops the server does not miss one
+name, *arguments = sys.argv[1:]
+sys.stdout.write(json.dumps(COMMANDS[name](*arguments)) + "\n")
