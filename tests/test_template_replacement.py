@@ -188,8 +188,8 @@ def test_a_call_that_commits_after_the_replacement_is_not_left_behind(
     old: MessageTemplate, new: MessageTemplate
 ) -> None:
     """It read the old, banned template before, and its rows are parked: they follow the name."""
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has one writer at a time")
+    if connection.vendor != "postgresql":
+        pytest.skip("elsewhere the replacement waits until the call has committed")
     ban(old)
     written, replaced = threading.Event(), threading.Event()
 
