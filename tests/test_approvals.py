@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 
 from tests.factories import ORDER, make_bindings, make_template, make_user
 from wechat_notify import duties, services
-from wechat_notify.approving import approve, expire_held, fingerprint, refuse
+from wechat_notify.approving import approve, connect, expire_held, fingerprint, refuse
 from wechat_notify.backends import locmem
 from wechat_notify.exceptions import CannotDecide
 from wechat_notify.models import (
@@ -389,6 +389,12 @@ def test_it_expires_where_nothing_is_held_any_more(held: Notification, configure
     Notification.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
     expire_held()
     assert statuses(held) == {"expired": 3}
+
+
+def test_a_wrong_setting_does_not_keep_the_site_from_starting(configure: Any) -> None:
+    """The system checks say what is wrong: nothing is read while apps are made ready."""
+    configure(APPROVAL_ABOVE="many")
+    connect()
 
 
 def test_the_duty_leaves_alone_what_has_time(held: Notification) -> None:

@@ -31,7 +31,16 @@ from .models import (
 from .writing.held import Decision, end_requests
 from .writing.parking import lock_template, unpark
 
-__all__ = ["Decision", "approve", "end_requests", "expire_held", "fingerprint", "refuse", "why_not"]
+__all__ = [
+    "Decision",
+    "approve",
+    "end_requests",
+    "expire_held",
+    "expire_in_use",
+    "fingerprint",
+    "refuse",
+    "why_not",
+]
 
 EVERY = timedelta(minutes=1)
 EVERY_UNUSED = timedelta(hours=1)
@@ -40,8 +49,8 @@ EVERY_UNUSED = timedelta(hours=1)
 
 def connect() -> None:
     """End requests in time. Called once, when the app is ready."""
-    every = EVERY if settings.APPROVAL_ABOVE is not None else EVERY_UNUSED
-    duties.register("approvals", expire_held, every=every)
+    duties.register("approvals", expire_in_use, every=EVERY)
+    duties.register("approvals left", expire_held, every=EVERY_UNUSED)
 
 
 def fingerprint(notification: Notification) -> str:
@@ -93,6 +102,12 @@ def refuse(notification: Notification, by: Any, reason: str) -> int:
     if problem:
         raise CannotDecide(problem)
     return cancelled
+
+
+def expire_in_use() -> None:
+    """A duty for each minute; an idle site reads no rows for what it does not use."""
+    if settings.APPROVAL_ABOVE is not None:
+        expire_held()
 
 
 def expire_held() -> None:
