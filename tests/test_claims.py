@@ -245,3 +245,25 @@ def test_a_claim_costs_the_same_few_queries(rows: Write, count: int) -> None:
     updates = [query for query in captured if "UPDATE" in query["sql"].upper()]
     assert len(captured) <= 12
     assert len(updates) <= 2
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="The steps of a query are SQLite's.")
+@pytest.mark.parametrize("kind", ["all", "some"])
+def test_a_claim_reads_no_more_among_many(rows: Write, kind: str) -> None:
+    """Two crowds of three hundred cost about as many steps as two of thirty, for twenty rows."""
+    assert steps_of_a_claim(rows, kind, 300) <= 1.5 * steps_of_a_claim(rows, kind, 30)
+
+
+def steps_of_a_claim(rows: Write, kind: str, count: int) -> int:
+    """How many hundred steps SQLite takes to claim twenty rows where so many of each wait."""
+    SendLog.objects.all().delete()
+    rows(count, BULK, due_for=60)
+    chosen = [("default", rows(count, BULK, due_for=60).pk)]
+    claiming = Claims("default") if kind == "all" else ClaimsForSome("default", Wanted(chosen))
+    steps: list[None] = []
+    connection.connection.set_progress_handler(lambda: steps.append(None), 100)
+    try:
+        assert len(take(claiming, 20)) == 20
+    finally:
+        connection.connection.set_progress_handler(None, 0)
+    return len(steps)

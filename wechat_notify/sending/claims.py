@@ -57,29 +57,30 @@ class Round:
         found = None
         if self._place is not None and len(self._had_turns) < ROUND_MOST:
             passed = {self.first, *self._had_turns}
-            found = _next_place(due, max(self._place, first), passed)
+            found = self._next_place(now, max(self._place, first), passed)
         if found is None:
             self._had_turns.clear()
-            found = _next_place(due, first, {self.first})
+            found = self._next_place(now, first, {self.first})
         self._place = found
         self.other = None if found is None else found[1]
         if self.other is not None:
             self._had_turns.append(self.other)
         return True
 
+    def _next_place(self, now: datetime, after: Place, passed: Collection[int]) -> Place | None:
+        """The next notification in the order of the index, without those ``passed``.
 
-def _next_place(due: "QuerySet[SendLog]", after: Place, passed: Collection[int]) -> Place | None:
-    """The next notification in the order of the index, without those ``passed``.
-
-    Most rows of a notification are due at one time, so these are stepped over. Of the notifications
-    passed, only rows that are due later are read, such as those to be tried again.
-    """
-    due_at, notification = after
-    due = due.exclude(notification__in=passed)
-    beside = due.filter(due_at=due_at, notification__gt=notification).order_by("notification")
-    return _place(beside) or _place(
-        due.filter(due_at__gt=due_at).order_by("due_at", "notification")
-    )
+        Most rows of a notification are due at one time, so these are stepped over. Of the
+        notifications passed, only rows that are due later are read, such as those to be tried
+        again.
+        """
+        due_at, notification = after
+        rows = self._rows.exclude(notification__in=passed)
+        # No second condition on due_at: SQLite would take that for the index, and read all rows
+        # that are due, not those of one moment.
+        beside = rows.filter(due_at=due_at, notification__gt=notification).order_by("notification")
+        later = rows.filter(due_at__gt=due_at, due_at__lte=now).order_by("due_at", "notification")
+        return _place(beside) or _place(later)
 
 
 def _place(rows: "QuerySet[SendLog]") -> Place | None:

@@ -7,9 +7,10 @@ result stays.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.db import transaction
@@ -49,7 +50,9 @@ def record(results: Sequence[Result]) -> int:
     with transaction.atomic(using=connection.alias):
         if statement is None:
             return _record_portably(results)
-        payload = json.dumps([_as_json(connection, result) for result in results])
+        # Most results share their moments: that of the claim, and that at which they were noted.
+        adapt = cache(connection.ops.adapt_datetimefield_value)
+        payload = json.dumps([_as_json(result, adapt) for result in results])
         table = connection.ops.quote_name(SendLog._meta.db_table)
         with connection.cursor() as cursor:
             cursor.execute(statement.format(table=table), [payload])
@@ -69,7 +72,7 @@ def _dialect(connection: BaseDatabaseWrapper) -> str:
     return connection.vendor
 
 
-def _as_json(connection: BaseDatabaseWrapper, result: Result) -> dict[str, Any]:
+def _as_json(result: Result, adapt: Callable[[datetime], Any]) -> dict[str, Any]:
     """One row of the parameter. A missing key reads as NULL on every database."""
     values = {
         "id": result.pk,
@@ -83,7 +86,7 @@ def _as_json(connection: BaseDatabaseWrapper, result: Result) -> dict[str, Any]:
     for name in ("claimed_at", "due_at", "doubt", "sent_at", "finished_at"):
         moment = getattr(result, name)
         if moment is not None:
-            values[name] = str(connection.ops.adapt_datetimefield_value(moment))
+            values[name] = str(adapt(moment))
     return {name: value for name, value in values.items() if value is not None}
 
 
