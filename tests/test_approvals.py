@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone, translation
 
 from tests.factories import ORDER, make_bindings, make_template, make_user
 from wechat_notify import duties, services
-from wechat_notify.approving import approve, connect, expire_held, fingerprint, refuse
+from wechat_notify.approving import approve, expire_held, fingerprint, refuse
 from wechat_notify.backends import locmem
 from wechat_notify.exceptions import CannotDecide
 from wechat_notify.models import (
@@ -394,7 +395,8 @@ def test_it_expires_where_nothing_is_held_any_more(held: Notification, configure
 def test_a_wrong_setting_does_not_keep_the_site_from_starting(configure: Any) -> None:
     """The system checks say what is wrong: nothing is read while apps are made ready."""
     configure(APPROVAL_ABOVE="many")
-    connect()
+    apps.get_app_config("wechat_notify").ready()
+    duties.forget("alerts")  # as in every test
 
 
 def test_the_duty_leaves_alone_what_has_time(held: Notification) -> None:

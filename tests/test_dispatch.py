@@ -16,9 +16,10 @@ from django.utils import timezone
 from tests.factories import ORDER, make_template, openid
 from wechat_notify.backends import locmem
 from wechat_notify.dispatchers import queue
-from wechat_notify.dispatchers.base import deliver_within, get_dispatcher
+from wechat_notify.dispatchers.base import get_dispatcher
 from wechat_notify.dispatchers.celery import CeleryDispatcher
 from wechat_notify.dispatchers.inline import InlineDispatcher
+from wechat_notify.dispatchers.limited_time import deliver_within
 from wechat_notify.dispatchers.queue import QueueDispatcher
 from wechat_notify.dispatchers.tasks import TasksDispatcher
 from wechat_notify.exceptions import InvalidSettings

@@ -1,6 +1,7 @@
 """The package as a whole: what it imports, what its papers say, and that both are true."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -95,6 +96,29 @@ def test_packages_open_without_django_being_ready() -> None:
     names = ", ".join(["wechat_notify", *(f"wechat_notify.{room}" for room in rooms)])
     code = f"import sys, {names}; sys.exit('django.db' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=300)
+
+
+STARTS = """
+import json, sys, django
+from django.conf import settings
+contrib = [f"django.contrib.{name}" for name in ("admin", "auth", "contenttypes", "messages")]
+settings.configure(INSTALLED_APPS=[*contrib, "wechat_notify"], SECRET_KEY="of a test")
+django.setup()
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_a_start_of_django_imports_what_every_process_needs() -> None:
+    """The admin's pages, the engine, and what speaks to WeChat, come with whoever uses them."""
+    run = subprocess.run(
+        [sys.executable, "-c", STARTS], cwd=ROOT, check=True, timeout=300, capture_output=True
+    )
+    loaded = set(json.loads(run.stdout))
+    assert "wechat_notify.models" in loaded
+    for name in ("requests", "urllib3", "cryptography", "celery", "segno", "redis"):
+        assert name not in loaded
+    for room in ("admin.base", "sending", "dispatchers", "services", "checks", "triggers"):
+        assert f"wechat_notify.{room}" not in loaded
 
 
 def test_the_runtime_needs_django_and_requests_only() -> None:

@@ -6,7 +6,6 @@ it. Approving frees exactly the rows that were written when it was asked for.
 
 import hashlib
 import json
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -15,7 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from . import duties, services
+from . import services
 from .conf import settings
 from .exceptions import CannotDecide
 from .models import (
@@ -41,16 +40,6 @@ __all__ = [
     "refuse",
     "why_not",
 ]
-
-EVERY = timedelta(minutes=1)
-EVERY_UNUSED = timedelta(hours=1)
-"""Where nothing is held any more: what was held before the setting was taken back ends, too."""
-
-
-def connect() -> None:
-    """End requests in time. Called once, when the app is ready."""
-    duties.register("approvals", expire_in_use, every=EVERY)
-    duties.register("approvals left", expire_held, every=EVERY_UNUSED)
 
 
 def fingerprint(notification: Notification) -> str:

@@ -10,7 +10,7 @@ from django.utils.text import capfirst
 
 from .conf import settings
 
-_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
+_HAN = "[\u3400-\u4dbf\u4e00-\u9fff]"
 _UUID = re.compile("[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}", re.IGNORECASE)
 # What Django's Model.__str__ says where a model has none of its own: "Member object (7)".
 _OBJECT = re.compile(r"\w+ object \(.*\)")
@@ -42,7 +42,7 @@ def full_name(user: Any) -> str:
         return _readable(own())
     # A site's own user model may lack either, or have NULL there.
     first, last = (getattr(user, name, None) or "" for name in ("first_name", "last_name"))
-    if _HAN.search(first + last):
+    if re.search(_HAN, first + last):
         return last + first
     return " ".join(part for part in (first, last) if part)
 

@@ -8,13 +8,11 @@ import atexit
 import logging
 import threading
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
 from django.db import connections
 
-from .. import duties
 from ..models import Alert
 from ..signals import alert_closed, alert_opened
 from ..wechat import threads
@@ -24,14 +22,8 @@ from .mailing import send_due
 
 logger = logging.getLogger(__name__)
 
-EVERY = timedelta(minutes=1)
 EXIT_SECONDS = 5.0
 """A command that ends, such as ``wechat_deliver`` from cron, waits so long for its thread."""
-
-
-def connect() -> None:
-    """Register the duty. Called once, when the app is ready."""
-    duties.register("alerts", begin, every=EVERY, where_served=True)
 
 
 def begin() -> None:

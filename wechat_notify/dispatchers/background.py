@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import request_started
 from django.utils.translation import gettext_lazy
 
 from ..conf import MAX_CONCURRENCY, settings
@@ -101,13 +100,11 @@ def _is_left_to_worker(notification: Notification) -> bool:
         return False
 
 
-def serve_requests() -> None:
-    """Start the thread of each process that serves requests, at its first one."""
-    request_started.connect(_on_request, dispatch_uid="wechat_notify.background")
+def on_request(**kwargs: Any) -> None:
+    """Start the thread of each process that serves requests, at its first one.
 
-
-def _on_request(**kwargs: Any) -> None:
-    """A process that has written nothing itself looks after what others have left, too."""
+    A process that has written nothing itself looks after what others have left, too.
+    """
     thread = sender.get()
     thread.serves_requests = True
     if thread.is_running or not thread.may_start() or not threads_run():

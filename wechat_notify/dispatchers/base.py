@@ -4,8 +4,6 @@ A dispatcher is called after the notification's transaction has committed. If it
 queue loses the task, no message is lost: any ``wechat_deliver`` run finds the rows that are due.
 """
 
-import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -16,8 +14,6 @@ from django.utils.translation import gettext_lazy
 from ..conf import settings
 from ..exceptions import InvalidSettings
 from ..models import Notification
-from ..sending.engine import deliver
-from ..sending.report import Report
 from ..sending.wanted import Key
 
 
@@ -102,24 +98,3 @@ def get_dispatcher() -> BaseDispatcher:
 def keys_of(notifications: Iterable[Notification]) -> set[Key]:
     """Account and primary key of each."""
     return {(notification.template.account, notification.pk) for notification in notifications}
-
-
-def deliver_within(seconds: float | None, **options: Any) -> Report:
-    """``deliver(**options)`` that claims no more rows after ``seconds``; None: no such limit."""
-    return deliver(**options, stop=None if seconds is None else _Deadline(seconds))
-
-
-class _Deadline(threading.Event):
-    """Is set by itself after so many seconds. No timer: where this is used, no thread may run."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self._ends_at = time.monotonic() + seconds
-
-    def is_set(self) -> bool:
-        return super().is_set() or time.monotonic() >= self._ends_at
-
-    def wait(self, timeout: float | None = None) -> bool:
-        left = max(0.0, self._ends_at - time.monotonic())
-        super().wait(left if timeout is None else min(timeout, left))
-        return self.is_set()

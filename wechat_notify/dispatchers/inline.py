@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 
 from ..models import Notification
 from ..sending.wanted import Wanted
-from .base import BaseDispatcher, deliver_within, keys_of
+from .base import BaseDispatcher, keys_of
 from .due import warn_of_waiting
+from .limited_time import deliver_within
 
 LIMIT = 500
 

@@ -13,9 +13,10 @@ from ..models import Notification, SendLog
 from ..sending.breaker import Breaker
 from ..sending.report import Report
 from ..sending.wanted import MOST, Wanted
-from .base import BaseDispatcher, deliver_within, get_dispatcher, keys_of
+from .base import BaseDispatcher, get_dispatcher, keys_of
 from .due import next_due, warn_of_waiting
 from .inline import LIMIT, InlineDispatcher
+from .limited_time import deliver_within
 from .signs_of_life import TASK, SignOfLife
 
 RETRY_AFTER = timedelta(minutes=1)

@@ -4,6 +4,9 @@ from .changed import notify_changed
 from .muting import muted
 from .on_signal import notify_on
 from .reminders import remind_on
-from .reminding import run_reminders
+from .reminding import connect, run_reminders
 
 __all__ = ["muted", "notify_changed", "notify_on", "remind_on", "run_reminders"]
+
+# Only who declares a reminder imports this package: nobody else has to look for any.
+connect()

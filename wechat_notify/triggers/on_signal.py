@@ -40,7 +40,6 @@ from .. import services
 from ..conf import DEFAULT_ACCOUNT
 from ..declarations import declare
 from ..models import MessageTemplate, Notification
-from ..signals import notify_requested
 from .changes import Changes, Values
 from .fire import call, fire
 from .fixtures import is_from_fixture, watch_fixtures
@@ -152,11 +151,7 @@ def _receiver(trigger: SignalTrigger) -> Callable[..., Notification | None]:
     return receive
 
 
-def connect() -> None:
-    """Connect the receiver of ``notify_requested``. Called once, when the app is ready."""
-    notify_requested.connect(_notify, dispatch_uid="wechat_notify.triggers")
-
-
-def _notify(sender: Any, **kwargs: Any) -> Notification:
+def notify_as_requested(sender: Any, **kwargs: Any) -> Notification:
+    """The receiver of ``notify_requested``."""
     kwargs.pop("signal")
     return services.notify(_source=Notification.Source.SIGNAL, **kwargs)

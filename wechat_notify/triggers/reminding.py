@@ -36,7 +36,7 @@ Due = tuple[Any, datetime]
 
 
 def connect() -> None:
-    """Register the duty, and the second look. Called once, when the app is ready."""
+    """Register the duty, and the second look."""
     duties.register("reminders", partial(Looker().look, TURN_SECONDS), every=EVERY)
     if withdrawn not in messages.withdrawals:
         messages.withdrawals.append(withdrawn)

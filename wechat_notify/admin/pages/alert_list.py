@@ -36,7 +36,6 @@ class OpenFilter(admin.SimpleListFilter):
         return queryset.filter(**conditions.get(str(self.value()), {}))
 
 
-@admin.register(Alert)
 class AlertAdmin(ReadOnlyMixin):
     empty_text = _("No alerts yet. One is given when something keeps messages from being sent.")
     list_display = ("what", "state", "account_name", "began_at", "closed_at")

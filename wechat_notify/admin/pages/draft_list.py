@@ -19,7 +19,6 @@ from ..parts.people import CreatorMixin
 from ..permissions import can_compose_here, may_delete_others_drafts, may_see_others_drafts
 
 
-@admin.register(Draft)
 class DraftAdmin(CreatorMixin, BaseAdmin):
     """Saved while composing; here they are found again and deleted. Opening one goes on with it."""
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 
 from ...conf import settings
-from ...models import ApprovalsPage, ComposePage, DashboardPage, Notification, SendLog
+from ...models import Notification, SendLog
 from ..compose.button import compose_url
 from ..permissions import can_compose_here, may_approve
 from .approval_pages import to_approve_url
@@ -45,7 +45,6 @@ class MenuEntry(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its s
         return HttpResponseRedirect(self.address())
 
 
-@admin.register(ComposePage)
 class ComposePageAdmin(MenuEntry):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return can_compose_here(self.admin_site, request)
@@ -54,7 +53,6 @@ class ComposePageAdmin(MenuEntry):
         return compose_url(self.admin_site)
 
 
-@admin.register(ApprovalsPage)
 class ApprovalsPageAdmin(MenuEntry):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if settings.APPROVAL_ABOVE is None or not may_approve(request):
@@ -67,7 +65,6 @@ class ApprovalsPageAdmin(MenuEntry):
         return to_approve_url(self.admin_site)
 
 
-@admin.register(DashboardPage)
 class DashboardPageAdmin(MenuEntry):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         if not self.admin_site.is_registered(SendLog):

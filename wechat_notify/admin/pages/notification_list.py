@@ -121,7 +121,6 @@ class NotificationChangeList(EndlessChangeList):
             row.listed_counts, row.listed_state = found.get(row.pk, {}), states[row.pk]
 
 
-@admin.register(Notification)
 class NotificationAdmin(
     ComposeMixin,
     RestsMixin,

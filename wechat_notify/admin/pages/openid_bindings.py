@@ -53,7 +53,6 @@ class TakenForm(BindingForm):
         raise ValidationError(_("This WeChat belongs to another user of this site."))
 
 
-@admin.register(OpenIDBinding)
 class OpenIDBindingAdmin(RecheckMixin, InvitingMixin, AccountChoicesMixin):
     """Bindings are added and deleted here, never edited: an openid does not move from one user to
     another, and only WeChat knows whether its person follows the account.

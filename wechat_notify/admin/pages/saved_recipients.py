@@ -45,7 +45,6 @@ class SavedForm(NameOnAccountForm):
     name_taken = gettext_lazy("Other recipients are saved under this name.")
 
 
-@admin.register(RecipientFilter)
 class RecipientFilterAdmin(CreatorMixin, BaseAdmin):
     """Saved while composing a message; here they are looked at, renamed and deleted."""
 

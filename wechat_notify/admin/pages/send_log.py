@@ -39,7 +39,6 @@ MSGID = re.compile("[0-9]{1,19}")
 MOST_MSGID = 2**63
 
 
-@admin.register(SendLog)
 class SendLogAdmin(
     DashboardMixin,
     RestsMixin,

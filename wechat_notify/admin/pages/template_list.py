@@ -144,7 +144,6 @@ class TemplateChangeList(ChangeList):
             row.listed_ways = list(resume_template(self.model_admin.admin_site, request, row))
 
 
-@admin.register(MessageTemplate)
 class MessageTemplateAdmin(
     ComposeLinkMixin,
     SyncMixin,

@@ -1,5 +1,10 @@
 """The admin's pages of rules. Imported by Django's ``admin.autodiscover()``."""
 
-from . import firing_list, made_by, rule_list
+from ...admin.registration import register
+from ..models import Firing, Rule
+from . import made_by
 
-__all__ = ["firing_list", "made_by", "rule_list"]
+__all__ = ["made_by"]
+
+register(Rule, f"{__name__}.rule_list.RuleAdmin")
+register(Firing, f"{__name__}.firing_list.FiringAdmin")

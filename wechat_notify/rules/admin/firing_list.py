@@ -33,7 +33,6 @@ class RuleFilter(admin.RelatedFieldListFilter):
         return [(str(rule.pk), str(rule)) for rule in rules]
 
 
-@admin.register(Firing)
 class FiringAdmin(ReadOnlyMixin):
     account_lookup = "rule__template__account"
     list_display = ("fired_at", "rule_link", "about", "result", "people")

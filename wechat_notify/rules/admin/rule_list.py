@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...admin.parts.filters import TemplateAccountFilter
 from ...admin.parts.links import link, list_url
-from ..models import Firing, Rule, SwitchRequest
+from ..models import Firing, SwitchRequest
 from ..sentence import names_in, sentence
 from .rule_page import WriteMixin
 from .states import (
@@ -79,7 +79,6 @@ class StateFilter(admin.SimpleListFilter):
         }.get(self.value() or "", queryset)
 
 
-@admin.register(Rule)
 class RuleAdmin(WriteMixin, TryMixin, SwitchApprovalMixin, SwitchMixin):
     account_lookup = "template__account"
     list_display = ("name", "said", "state", "last_firing", "recent_firings")
