@@ -4,7 +4,9 @@
     python -m benchmarks --quick     one run of fewer cells, up to a hundred thousand
 
 PostgreSQL: the server named by DATABASE_URL, else the one at 127.0.0.1:5432. A database of its own
-is created there and dropped at the end. Without a server its cells are left out.
+is created there and dropped at the end. Celery: RabbitMQ at 127.0.0.1:5672 and Redis at
+127.0.0.1:6379, or the one of its kind that CELERY_BROKER_URL names. What does not answer is left
+out.
 """
 
 import argparse
@@ -13,7 +15,19 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import aims, api, databases, enqueue, machine, plot, processes, report, scale, sending
+from . import (
+    aims,
+    api,
+    databases,
+    enqueue,
+    machine,
+    plot,
+    processes,
+    report,
+    scale,
+    sending,
+    startup,
+)
 from .aims import Results
 from .api import Api
 from .tasks import Task
@@ -24,7 +38,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. Full: less than 50 minutes on two cores. Quick: less than 6."""
+    """How much is measured. Full: about an hour on two cores. Quick: less than 8 minutes."""
 
     runs: int = 3
     seconds: float = 4.0
@@ -94,6 +108,7 @@ def _measure(plan: Plan, running: Api, sqlite: str, postgresql: str) -> Results:
         results.written += enqueue.measure(name, url, plan.sizes, plan.streamed_most)
     checked = processes.run_one(Task("checking", database=sqlite)).found
     results.checking_us = checked["microseconds"]
+    results.startup = startup.measure()
     if postgresql:
         print("\nA crowd", flush=True)
         results.crowds = [

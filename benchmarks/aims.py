@@ -1,5 +1,6 @@
 """What the project aims at, and whether this run has met it."""
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +9,11 @@ from . import enqueue, sending
 from .enqueue import Written
 from .scale import Crowd
 from .sending import Cell, Figures
+from .startup import Startup
 from .tasks import WIDTH
 from .waiting import measurements
 from .waiting.measurements import Waiting
+from .waiting.ways import BACKGROUND
 from .wire import NETWORK, PLAIN, TLS
 
 # What WeChat's answers are taken to cost: the aims are meant for it.
@@ -25,6 +28,7 @@ class Results:
     sending: dict[Cell, list[Figures]] = field(default_factory=dict)
     written: list[Written] = field(default_factory=list)
     checking_us: float = 0.0
+    startup: Startup | None = None
     crowds: list[Crowd] = field(default_factory=list)
     waiting: list[Waiting] = field(default_factory=list)
 
@@ -61,6 +65,7 @@ def judge(results: Results) -> list[Aim]:
         *_enqueue(results.written),
         *_memory(results.written, results.crowds),
         *_claims(results.crowds),
+        *_startup(results.startup),
     ]
 
 
@@ -70,30 +75,41 @@ def judge_waiting(found: Sequence[Waiting]) -> list[Aim]:
 
 
 def _waiting(found: Waiting) -> Iterator[Aim]:
-    default = measurements.BACKGROUND
+    default = BACKGROUND.label
     for when, added in (("answers", found.answered), ("never answers", found.never)):
         text = f"notify() in a request, over the writes themselves, WeChat {when}"
         yield Aim(f"{text} ({found.database})", added[default].ms, 2, " ms", most=True)
     many, one = found.many[default], found.answered[default]
-    text = f"Commit of {measurements.MANY} notify() calls, over that of one ({found.database})"
-    yield Aim(text, many.commit_ms / one.commit_ms, 2, " ×", most=True)
+    # As one: what follows the commit is done once. The commit itself takes longer with more rows.
+    text = f"Commit of {measurements.MANY} notify() calls, over that of the writes themselves"
+    yield Aim(
+        f"{text} ({found.database})", many.commit_ms / many.bare_commit_ms, 2, " ×", most=True
+    )
     text = f"Statements of notify() for one person ({found.database})"
     yield Aim(f"{text}, inside", one.inside, 5, most=True)
     yield Aim(f"{text}, after the commit", one.after, 0, most=True)
     for way, delays in found.arrivals_ms.items():
-        # PostgreSQL can wake a worker of ours; elsewhere that, and django-tasks-db's everywhere,
-        # looks once a second. The median is half of that, and the worst a little more than all.
-        looks = {measurements.TASKS}
-        if found.database == "SQLite":
-            looks.add(measurements.WORKER)
-        bound = 1_000 if way in looks else 100
+        # One that looks once a second: the median is half of that, the worst a little over it.
+        bound = 1_000 if way in found.looking else 100
         text = f"From commit to WeChat, {way} ({found.database})"
         yield Aim(text, statistics.median(delays), bound, " ms", most=True)
+    yield from _behind(found)
+    text = f"Receipts of a batch's last moment, no worker ({found.database})"
+    yield Aim(text, found.receipts, 5, " s", most=True)
     yield from _pages(found)
     if found.idle is not None:
         statements, seconds = found.idle
         text = f"Statements of an idle site ({found.database})"
         yield Aim(text, statements / seconds * 60, 1, " a minute", most=True)
+
+
+def _behind(found: Waiting) -> Iterator[Aim]:
+    for way, one in found.behind.items():
+        text = f"One message behind {one.crowd:,}, {way} ({found.database})"
+        # One that has not come at all waits for ever.
+        seconds = [*one.seconds, *[math.inf] * one.missing]
+        yield Aim(f"{text}, median", statistics.median(seconds), 0.5, " s", most=True)
+        yield Aim(f"{text}, worst", max(seconds), 2, " s", most=True)
 
 
 def _pages(found: Waiting) -> Iterator[Aim]:
@@ -106,6 +122,12 @@ def _pages(found: Waiting) -> Iterator[Aim]:
     ):
         text = f"p99 of pages {page}, while a crowd is sent to ({found.database})"
         yield Aim(text, busy.p99, round(max(1.5 * quiet.p99, quiet.p99 + 20), 1), " ms", most=True)
+
+
+def _startup(found: Startup | None) -> Iterator[Aim]:
+    if found is not None:
+        text = "Start of Django with the admin, what the app adds"
+        yield Aim(text, found.added_ms, 80, " ms", most=True)
 
 
 def _throughput(found: Mapping[Cell, Sequence[Figures]]) -> Iterator[Aim]:

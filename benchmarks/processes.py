@@ -24,7 +24,7 @@ class Child:
         self._kind = task.kind
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.workloads", task.dumps()],
-            env=environment(task.database, ca_bundle, task.api_base, task.dispatcher),
+            env=environment(task.database, ca_bundle, task.api_base, task.dispatcher, task.broker),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -53,12 +53,16 @@ class Child:
 
 
 def environment(
-    database: str, ca_bundle: Path | None, api_base: str = "", dispatcher: str = "worker"
+    database: str,
+    ca_bundle: Path | None,
+    api_base: str = "",
+    dispatcher: str = "worker",
+    broker: str = "",
 ) -> dict[str, str]:
     """The environment of a child; its Django settings are read from here."""
     env = {**os.environ, "DJANGO_SETTINGS_MODULE": SETTINGS, "DATABASE_URL": database}
     env |= {"PYTHONWARNINGS": "ignore", "BENCHMARK_API_BASE": api_base}
-    env["BENCHMARK_DISPATCHER"] = dispatcher
+    env |= {"BENCHMARK_DISPATCHER": dispatcher, "CELERY_BROKER_URL": broker}
     if ca_bundle is not None:
         env["REQUESTS_CA_BUNDLE"] = str(ca_bundle)
     return env

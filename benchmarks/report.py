@@ -7,8 +7,9 @@ from datetime import datetime, timezone
 from . import aims, enqueue, scale
 from .aims import Results
 from .sending import BLOG, Cell, Figures, median, ratios
+from .startup import Startup
 from .tasks import WIDTH
-from .waiting import measurements, served
+from .waiting import behind, measurements, receipts, served
 from .waiting.measurements import Waiting
 from .waiting.served import Served
 
@@ -75,7 +76,13 @@ that, in the same process. *A bare thread* does these writes and starts a thread
 Pages: gunicorn, one process with eight threads, requests at a steady rate, each counted from the
 moment it was due. The crowd are {served.CROWD:,} messages at {served.WECHAT_MS} ms each, sent
 by the same process. On SQLite with `"transaction_mode": "IMMEDIATE"`, as a site with more than one
-writer needs it. Celery stands here if `CELERY_BROKER_URL` names a broker.
+writer needs it. Celery and Django's Tasks have one worker with one process. The commit of
+{measurements.MANY} calls is shown beside that of the same writes without the app.
+
+Behind a crowd: a message for one person twice a second, with the default priorities, while one
+message to everybody is being sent at {behind.LATENCY} ms each, by the same process, worker or
+queue. Receipts: {receipts.MESSAGES} are posted one after the other to a site with
+`WorkerDispatcher` and no worker; the time is from the last answer until all are joined.
 """
 
 
@@ -98,6 +105,8 @@ def render(results: Results, machine: Iterable[tuple[str, str]], seconds: float,
         "## A crowd\n",
         HOW_SCALE,
         *_crowds(results.crowds),
+        "## Starting\n",
+        *_startup(results.startup),
         "## Checking the data\n",
         f"`normalise` of the message's five fields: {results.checking_us:.1f} µs of CPU.\n",
         waiting_section(results.waiting),
@@ -116,14 +125,15 @@ def waiting_section(found: Sequence[Waiting]) -> str:
     for one in found:
         parts.append(f"### {one.database}: in the request\n")
         head = ("", "writes alone, ms", "added, ms", "added, never answers, ms")
-        many = f"{measurements.MANY} in one transaction, commit, ms"
-        parts.append(_table((*head, "statements", many), _requests(one), numbers=True))
+        many = (f"commit of {measurements.MANY}, writes alone, ms", "with the app, ms")
+        parts.append(_table((*head, "statements", *many), _requests(one), numbers=True))
         parts.append(f"### {one.database}: from commit to WeChat\n")
         rows = [
             (way, f"{statistics.median(delays):.0f}", f"{max(delays):.0f}")
             for way, delays in one.arrivals_ms.items()
         ]
         parts.append(_table(("", "median, ms", "worst, ms"), rows, numbers=True))
+        parts += _behind(one)
         if one.served is not None:
             parts.append(f"### {one.database}: pages, {one.served.rate} a second\n")
             parts.append(_table(("", "p50, ms", "p99, ms"), _pages(one.served), numbers=True))
@@ -138,8 +148,24 @@ def _requests(found: Waiting) -> Iterable[Sequence[str]]:
             f"{added.ms:.1f}",
             f"{found.never[way].ms:.1f}",
             f"{added.inside} + {added.after}",
+            f"{found.many[way].bare_commit_ms:.1f}",
             f"{found.many[way].commit_ms:.1f}",
         )
+
+
+def _behind(found: Waiting) -> Iterable[str]:
+    crowd = max(one.crowd for one in found.behind.values())
+    yield f"### {found.database}: one message behind {crowd:,}\n"
+    rows: list[Sequence[str]] = [
+        (
+            way,
+            f"{len(one.seconds)}",
+            f"{statistics.median(one.seconds):.2f}",
+            f"{max(one.seconds):.2f}",
+        )
+        for way, one in found.behind.items()
+    ]
+    yield _table(("", "messages", "median, s", "worst, s"), rows, numbers=True)
 
 
 def _pages(served: Served) -> Iterable[Sequence[str]]:
@@ -208,6 +234,14 @@ def _written(found: Sequence[enqueue.Written]) -> str:
     ]
     head = ("", "recipients", "seconds", "rows/s", "over bare", "peak MB")
     return _table(head, rows, numbers=True)
+
+
+def _startup(found: Startup | None) -> Iterable[str]:
+    if found is not None:
+        yield (
+            f"`django.setup()` of a site with the admin takes {found.bare_ms:.0f} ms, and "
+            f"{found.added_ms:.0f} ms and {found.modules} modules more with this app.\n"
+        )
 
 
 def _crowds(crowds: Sequence[scale.Crowd]) -> Iterable[str]:

@@ -3,7 +3,7 @@
 import django
 import environ
 
-from .tasks import ACCOUNT, APP_ID, APP_SECRET
+from .tasks import ACCOUNT, APP_ID, APP_SECRET, CALLBACK_TOKEN, QUEUE
 
 env = environ.Env()
 
@@ -21,7 +21,7 @@ if dispatcher == "tasks":
         INSTALLED_APPS += ["django_tasks"]
 TASKS = {"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}}
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
-CELERY_TASK_DEFAULT_QUEUE = "wechat-notify-benchmark"
+CELERY_TASK_DEFAULT_QUEUE = QUEUE
 DATABASES = {"default": env.db_url("DATABASE_URL")}
 WECHAT_NOTIFY = {
     "ACCOUNTS": {
@@ -29,6 +29,7 @@ WECHAT_NOTIFY = {
             "APP_ID": APP_ID,
             "APP_SECRET": APP_SECRET,
             "API_BASE": env.str("BENCHMARK_API_BASE") or "http://127.0.0.1:9",
+            "CALLBACK_TOKEN": CALLBACK_TOKEN,
         }
     },
     # By default rows are written by one step of the benchmark and sent by another.

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 ACCOUNT = "default"
 APP_ID = "wx0123456789abcdef"
 APP_SECRET = "0123456789abcdef0123456789abcdef"
+CALLBACK_TOKEN = "spamtest"
+QUEUE = "wechat-notify-benchmark"
 TEMPLATE_ID = "sY7kq0N2Wv3mB8cZ1xL5tR9pD4hJ6gF_aQeUoIyTnKs"
 TEMPLATE_NAME = "order_shipped"
 URL = "https://shop.school.example/orders/20261123150100000017/?from=wechat&lang=zh-hans"
@@ -48,7 +50,7 @@ class Task:
     ``recipients`` is for how many rows are written: by an app run before it starts sending, 0
     where another process has done so. ``database`` is "" for a contender that has none. ``way``
     is one of ``WAYS`` in ``workloads.enqueue`` or ``workloads.request``. ``dispatcher`` is the name
-    of a module of ``wechat_notify.dispatchers``.
+    of a module of ``wechat_notify.dispatchers``, and ``broker`` the URL of Celery's.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Task:
     recipients: int = 0
     way: str = ""
     dispatcher: str = "worker"
+    broker: str = ""
 
     def dumps(self) -> str:
         return json.dumps(asdict(self))

@@ -1,9 +1,9 @@
 """``python -m benchmarks.waiting``: what people wait for, and that part of docs/benchmarks.md.
 
-    python -m benchmarks.waiting                   less than 20 minutes
-    python -m benchmarks.waiting --quick sqlite    about a minute: one run, on one database
+    python -m benchmarks.waiting                   half an hour
+    python -m benchmarks.waiting --quick sqlite    three minutes: one run, on one database
 
-Celery is measured too if CELERY_BROKER_URL names a broker.
+Celery is measured with the brokers that answer, as ``python -m benchmarks`` says.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
         named = {"SQLite": databases.sqlite(Path(folder)), "PostgreSQL": postgresql}
         for name, url in named.items():
             if url and name.lower() in wanted:
-                databases.populate(url, PEOPLE)
+                databases.populate(url, max(PEOPLE, plan.crowds[name]))
                 shared = databases.shared(url)
                 found.append(measurements.measure(running, name, shared, plan))
     _rewrite(options.docs, report.waiting_section(found))

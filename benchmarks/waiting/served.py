@@ -38,7 +38,7 @@ class Served:
 def measure(api: Api, name: str, database: str, seconds: float, rate: int) -> Served:
     """Pages for ``seconds`` of each of four kinds."""
     api.set_latency(WECHAT_MS)
-    with _gunicorn(api, database) as port:
+    with gunicorn(api, database) as port:
         without, tells = _both(port, seconds, rate)
         api.take_counts()
         get(port, f"crowd/{CROWD}/")
@@ -50,7 +50,7 @@ def measure(api: Api, name: str, database: str, seconds: float, rate: int) -> Se
 
 def idle_statements(api: Api, database: str, seconds: float) -> int:
     """How many statements a served site asks by itself within so long, when nothing is due."""
-    with _gunicorn(api, database) as port:
+    with gunicorn(api, database) as port:
         get(port, "clear/")  # of the crowd
         time.sleep(SETTLE_SECONDS)
         before = int(get(port, "statements/"))
@@ -77,14 +77,14 @@ def _middle(found: list[Latency]) -> Latency:
 
 
 @contextmanager
-def _gunicorn(api: Api, database: str) -> Iterator[int]:
+def gunicorn(api: Api, database: str, dispatcher: str = "background") -> Iterator[int]:
     """One process with eight threads; its port."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
     command = ["gunicorn", f"--bind=127.0.0.1:{port}", "--worker-class=gthread", "--threads=8"]
     with subprocess.Popen(
         [sys.executable, "-m", *command, "--log-level=warning", "benchmarks.waiting.site"],
-        env=processes.environment(database, None, api.plain, "background"),
+        env=processes.environment(database, None, api.plain, dispatcher),
         start_new_session=True,
     ) as process:
         try:
