@@ -9,6 +9,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from django import urls
 from django.core.cache import caches
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.test import TransactionTestCase
@@ -97,6 +98,18 @@ def no_old_rules() -> None:
     Here it does so only when one was saved, or a test asks for it.
     """
     active_rules.MAX_AGE = 1e9
+
+
+@pytest.fixture(scope="session", autouse=True)
+def resolvers_stay() -> Iterator[None]:
+    """A URLconf is read once, and not again for each of the tests that use another than the last.
+
+    Each has a resolver of its own, and none of them changes while the tests run. Django and
+    pytest-django forget them all whenever ROOT_URLCONF changes, which took a tenth of the time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(urls, "clear_url_caches", lambda: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
