@@ -56,8 +56,12 @@ def migrate() -> Any:
     return "ok"
 
 
+def the_template() -> MessageTemplate:
+    return MessageTemplate.objects.first() or make_template()
+
+
 def send(count: str, seconds: str = "0") -> Any:
-    template = MessageTemplate.objects.first() or make_template()
+    template = the_template()
     send_at = timezone.now() + timedelta(seconds=float(seconds)) if float(seconds) else None
     first = SendLog.objects.count()
     people = (openid(first + number) for number in range(int(count)))
@@ -170,7 +174,7 @@ def forget_tasks() -> Any:
 
 
 def book(count: str) -> Any:
-    make_template()
+    the_template()
     starts_at = timezone.now() + timedelta(days=1, seconds=-1)
     person = make_user()
     rows = (Appointment(person=person, starts_at=starts_at) for _ in range(int(count)))
@@ -178,7 +182,7 @@ def book(count: str) -> Any:
 
 
 def order() -> Any:
-    make_template()
+    the_template()
     return Order.objects.create(buyer=make_user()).pk
 
 

@@ -20,8 +20,7 @@ WORKER = f"{ROOM}.worker.WorkerDispatcher"
 
 @pytest.fixture
 def site(sqlite_site: Site) -> Site:
-    """A site with a template, nothing to send, and somebody who is told of alerts."""
-    sqlite_site.ask("notify", 0)
+    """The site, with somebody who is told of alerts."""
     sqlite_site.ask("choose", "alice")
     return sqlite_site
 

@@ -39,9 +39,7 @@ def line(fake: Sandbox) -> Iterator[Wire]:
 
 @pytest.fixture
 def site(sqlite_site: Site, line: Wire) -> Site:
-    """A site with a template, and nothing to send."""
     sqlite_site.send_through(line)
-    sqlite_site.ask("notify", 0)
     return sqlite_site
 
 
