@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import transaction
 from django.utils import timezone, translation
 
+from tests.databases import sqlite_url
 from tests.factories import ORDER, make_bindings, make_template, make_user
 from wechat_notify import duties, services
 from wechat_notify.approving import approve, expire_held, fingerprint, refuse
@@ -472,7 +473,7 @@ def test_racing_decisions_have_one_effect(tmp_path: Path) -> None:
         env={
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "DATABASE_URL": f"sqlite:///{tmp_path}/race.sqlite3",
+            "DATABASE_URL": sqlite_url(tmp_path),
             "CACHE_URL": "locmemcache://",
         },
         capture_output=True,

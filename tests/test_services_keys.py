@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from tests.databases import sqlite_url
 from tests.factories import ORDER, make_binding, make_template
 from wechat_notify.backends import locmem
 from wechat_notify.models import MessageTemplate, Notification, SendLog
@@ -98,6 +99,7 @@ def test_another_integrity_error_is_not_swallowed(template: MessageTemplate) -> 
         notify([], template, ORDER, key="order-1", _source=None)  # type: ignore[arg-type]
 
 
+@pytest.mark.django_db
 def test_racing_threads_send_one_message(tmp_path: Path) -> None:
     """Eight threads with the same key at the same moment: one notification, one message."""
     answer = subprocess.run(
@@ -106,7 +108,7 @@ def test_racing_threads_send_one_message(tmp_path: Path) -> None:
         env={
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "DATABASE_URL": f"sqlite:///{tmp_path}/race.sqlite3",
+            "DATABASE_URL": sqlite_url(tmp_path),
             "CACHE_URL": "locmemcache://",
         },
         capture_output=True,
