@@ -17,7 +17,7 @@ from typing import IO, Any
 import pytest
 from django.db import connection
 
-from tests.databases import database_url
+from tests.databases import database_url, sqlite_url
 from tests.factories import ORDER_CONTENT
 from tests.sizes import FULL
 from tests.wire import Wire
@@ -161,14 +161,18 @@ def fake() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def migrated(
+    tmp_path_factory: pytest.TempPathFactory, django_db_setup: None, django_db_blocker: Any
+) -> Path:
     """A SQLite file with all tables, a template and nothing to send, to be copied."""
-    file = tmp_path_factory.mktemp("migrated") / "site.sqlite3"
+    where = tmp_path_factory.mktemp("migrated")
+    with django_db_blocker.unblock():
+        url = sqlite_url(where)
     with Sandbox() as nobody:
-        site = Site(file.parent, nobody, DATABASE_URL=f"sqlite:///{file}")
+        site = Site(where, nobody, DATABASE_URL=url)
         site.ask("migrate")
         site.ask("notify", 0)
-    return file
+    return where / "site.sqlite3"
 
 
 @pytest.fixture
