@@ -10,7 +10,10 @@ from typing import Any
 import hypothesis
 import pytest
 from django import urls
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
 from django.core.cache import caches
+from django.core.management.commands import flush
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.test import TransactionTestCase
 
@@ -98,6 +101,26 @@ def no_old_rules() -> None:
     Here it does so only when one was saved, or a test asks for it.
     """
     active_rules.MAX_AGE = 1e9
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """pytest-django's own; and what a flush takes away that every test needs is put back at once.
+
+    Django finds out again for each app which permissions it has, after each of the hundreds of
+    tests with transactions of their own.
+    """
+    with django_db_blocker.unblock():
+        kept = [list(ContentType.objects.all()), list(Permission.objects.all())]
+
+    def put_back(verbosity: int, interactive: bool, db: str) -> None:
+        for rows in kept:
+            type(rows[0])._base_manager.using(db).bulk_create(rows)
+        ContentType.objects.clear_cache()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "emit_post_migrate_signal", put_back)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
