@@ -124,10 +124,11 @@ class Site:
         self.wait_until(lambda: len(self.wechat.counts) >= people)
 
     def counts(self) -> dict[str, int]:
-        """Messages by status, for those who look again and again until something has happened.
+        """Messages by status, of which no more are expected, or for those who look until they are.
 
         In a SQLite file they are read from here: a process with all of Django ten times a second
-        would take the time of those that are looked at. What is asserted is asked for.
+        would take the time of those that are looked at. An answer comes at once, so that whoever
+        expects something of another process waits for it.
         """
         if not self._file:
             return dict(self.ask("counts"))

@@ -45,7 +45,7 @@ def test_a_script_that_ends_sends_what_it_has_written(site: Site) -> None:
     """The process ends right after notify(), and everybody gets the message."""
     site.wechat.latency = 0.1
     site.ask("notify", 20, **BACKGROUND)
-    assert site.ask("counts") == {"sent": 20}
+    site.wait_until_counted({"sent": 20})
     assert once_each(site, 20)
 
 
@@ -53,7 +53,7 @@ def test_a_forked_child_has_a_thread_of_its_own(site: Site) -> None:
     """And gets no connection of its parent's, which on SQLite would lock the file for ever."""
     site.wechat.latency = 0.05
     assert site.ask("fork", 5, **BACKGROUND) == [0] * 5
-    assert site.ask("counts") == {"sent": 10}
+    site.wait_until_counted({"sent": 10})
     assert site.wechat.counts == {openid(number): 1 for number in range(10)}
 
 
@@ -65,8 +65,7 @@ def test_a_script_does_not_wait_for_a_wechat_that_hangs(site: Site) -> None:
     assert site.logs.count("This process ended before WeChat had accepted 30 messages") == 1
     site.wechat.latency = 0
     site.ask("age", 3600)  # as if the lease of what was in flight had ended
-    left = site.ask("counts")
-    assert left.get("sent", 0) == 0
+    assert site.counts().get("sent", 0) == 0
     # Nor is there, an hour later, what the script has left in the cache: that it fetches a token.
     _server, port = serve(site, CACHE_URL="locmemcache://")
     get(port, "nowhere/")

@@ -18,7 +18,7 @@ def share(site: Site, workers: int, messages: int) -> None:
     site.ask("notify", messages)
     processes = [site.manage("wechat_deliver", "--verbosity=2") for _ in range(workers)]
     assert [site.ended(process) for process in processes] == [0] * workers, site.logs
-    assert site.ask("counts") == {"sent": messages}, site.logs
+    site.wait_until_counted({"sent": messages})
     assert len(site.wechat.counts) == messages
     assert set(site.wechat.counts.values()) == {1}
     assert site.wechat.duplicates == 0
@@ -51,7 +51,7 @@ def overtake(site: Site, messages: int, *, for_one: bool) -> None:
     assert len(site.wechat.counts) < messages // 2, "it arrived long before the crowd was done"
     site.wechat.latency = 0
     assert site.ended(worker) == 0, site.logs
-    assert site.ask("counts") == {"sent": messages + 1}, site.logs
+    site.wait_until_counted({"sent": messages + 1})
     assert set(site.wechat.counts.values()) == {1}
     assert site.wechat.duplicates == 0
 
@@ -76,12 +76,12 @@ def test_sigterm_ends_a_watching_worker_cleanly(sqlite_site: Site) -> None:
     sqlite_site.wait_until_received(20)
     worker.send_signal(signal.SIGTERM)
     assert sqlite_site.ended(worker) == 0, sqlite_site.logs
-    counts = sqlite_site.ask("counts")
+    counts = sqlite_site.counts()
     assert counts.keys() == {"sent", "pending"}, sqlite_site.logs
     assert counts["sent"] == len(sqlite_site.wechat.counts)
     sqlite_site.wechat.latency = 0
     assert sqlite_site.ended(sqlite_site.manage("wechat_deliver")) == 0
-    assert sqlite_site.ask("counts") == {"sent": 800}
+    sqlite_site.wait_until_counted({"sent": 800})
     assert sqlite_site.wechat.duplicates == 0
 
 
@@ -106,7 +106,7 @@ def test_what_a_killed_worker_had_not_sent_yet_goes_out(sqlite_site: Site) -> No
     sqlite_site.wechat.latency = 0
     assert sqlite_site.ask("age", 720) >= 100
     assert sqlite_site.ended(sqlite_site.manage("wechat_deliver")) == 0
-    counts = sqlite_site.ask("counts")
+    counts = sqlite_site.counts()
     assert counts["uncertain"] <= 18, counts
     assert counts["sent"] == 300 - counts["uncertain"]
     assert set(sqlite_site.wechat.counts.values()) == {1}
