@@ -66,8 +66,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: item.path not in slow)
 
 
+def pytest_collection() -> None:
+    """Thousands of tests are collected, and none of it is garbage."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """What is loaded now stays: the garbage collector need not look at it again and again."""
+    gc.enable()
     gc.freeze()
 
 
