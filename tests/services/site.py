@@ -28,16 +28,15 @@ import django
 django.setup()
 
 from django.apps import apps  # noqa: E402
+from django.conf import settings  # noqa: E402
 from django.contrib.auth.models import Permission  # noqa: E402
 from django.core.management import CommandError, call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 from django.db.models import F  # noqa: E402
-from django.test import Client  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from tests.factories import ORDER, make_binding, make_template, make_user, openid  # noqa: E402
 from tests.school.models import Appointment, Order  # noqa: E402
-from tests.services import celery_app  # noqa: E402 - a site imports its app, as Celery's guide says
 from tests.waiting import wait_until  # noqa: E402
 from tests.wechat_posts import event, post, receipt  # noqa: E402
 from wechat_notify.models import (  # noqa: E402
@@ -49,6 +48,9 @@ from wechat_notify.models import (  # noqa: E402
     SendLog,
 )
 from wechat_notify.services import notify  # noqa: E402
+
+if settings.CELERY_BROKER_URL:  # a site that has a broker imports its app, as Celery's guide says
+    from tests.services import celery_app
 
 
 def migrate() -> Any:
@@ -88,6 +90,8 @@ def callbacks() -> Any:
 
     And what became of them: the receipts stored, and whether each of two people follows.
     """
+    from django.test import Client  # only here, as it brings a tenth of what starts with a process
+
     gone, back = openid(1), openid(2)
     make_binding(number=1)
     make_binding(number=2, subscribed=False)
