@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import ORDER, make_binding, make_template, make_user, openid
@@ -121,6 +121,7 @@ CHANGES: list[Callable[[list[Any]], object]] = [
 
 
 @given(st.lists(st.sampled_from(CHANGES), max_size=6))
+@settings(max_examples=60)
 def test_whatever_happened_nobody_reads_anothers_message(
     changes: list[Callable[[list[Any]], object]],
 ) -> None:
