@@ -56,3 +56,14 @@ def refusing(times: int, error: Exception | None = None) -> Iterator[list[str]]:
 
     with connection.execute_wrapper(refuse):
         yield refused
+
+
+@contextmanager
+def counted_steps() -> Iterator[list[None]]:
+    """One entry for each hundred steps that SQLite takes: what queries cost, whatever the clock."""
+    steps: list[None] = []
+    connection.connection.set_progress_handler(lambda: steps.append(None), 100)
+    try:
+        yield steps
+    finally:
+        connection.connection.set_progress_handler(None, 0)

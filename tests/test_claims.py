@@ -10,6 +10,7 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tests.databases import counted_steps
 from tests.factories import ORDER, make_template, openid
 from wechat_notify.models import Notification, SendLog
 from wechat_notify.sending import claims
@@ -260,10 +261,6 @@ def steps_of_a_claim(rows: Write, kind: str, count: int) -> int:
     rows(count, BULK, due_for=60)
     chosen = [("default", rows(count, BULK, due_for=60).pk)]
     claiming = Claims("default") if kind == "all" else ClaimsForSome("default", Wanted(chosen))
-    steps: list[None] = []
-    connection.connection.set_progress_handler(lambda: steps.append(None), 100)
-    try:
+    with counted_steps() as steps:
         assert len(take(claiming, 20)) == 20
-    finally:
-        connection.connection.set_progress_handler(None, 0)
     return len(steps)

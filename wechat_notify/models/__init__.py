@@ -33,6 +33,7 @@ from .saved_draft import Draft
 from .sendlog import ERRMSG_LENGTH, RID_LENGTH, SendLog, SendLogQuerySet
 from .template_revision import TemplateRevision
 from .trigger_failure import TriggerFailure, last_of_each
+from .unindexed import Unindexed
 
 __all__ = [
     "DATABASE_TROUBLE",
@@ -64,6 +65,7 @@ __all__ = [
     "SendLogQuerySet",
     "TemplateRevision",
     "TriggerFailure",
+    "Unindexed",
     "as_title",
     "close_old_connections",
     "database",

@@ -19,6 +19,7 @@ from .notification import Notification
 from .openid_binding import ALIAS_LENGTH, OpenIDBinding
 from .reading import WrittenManager
 from .template_revision import TemplateRevision
+from .unindexed import Unindexed
 
 ERRMSG_LENGTH = 500
 RID_LENGTH = 64
@@ -40,6 +41,10 @@ class SendLogQuerySet(models.QuerySet["SendLog"]):
 
     def waiting(self) -> "SendLogQuerySet":
         return self.filter(status=SendLog.Status.PENDING)
+
+    def having(self, status: "SendLog.Status") -> "SendLogQuerySet":
+        """Those with this status, of rows that are found by their keys."""
+        return self.alias(state=Unindexed("status")).filter(state=status)
 
     def not_left(self) -> "SendLogQuerySet":
         """Waiting rows of which no attempt may have arrived."""

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from django.db.models import Q
 
-from ..models import Receipt, SendLog
+from ..models import Receipt, SendLog, Unindexed
 
 Status = SendLog.Status
 
@@ -84,10 +84,11 @@ def _possible(receipts: list[Receipt]) -> Possible:
     """By person: rows that were sent and have no receipt, and rows that are being sent."""
     moments = [receipt.event_at for receipt in receipts]
     span = (min(moments) - ACCEPTED_WINDOW, max(moments) + SKEW)
-    sent = Q(status=Status.SENT, sent_at__range=span)
-    doubtful = Q(status=Status.UNCERTAIN, in_doubt_since__range=span)
-    open_rows = Q(status=Status.SENDING) | Q(status=Status.PENDING, in_doubt_since__isnull=False)
-    logs = SendLog.objects.filter(
+    sent = Q(state=Status.SENT, sent_at__range=span)
+    doubtful = Q(state=Status.UNCERTAIN, in_doubt_since__range=span)
+    open_rows = Q(state=Status.SENDING) | Q(state=Status.PENDING, in_doubt_since__isnull=False)
+    # They are found by their openids.
+    logs = SendLog.objects.alias(state=Unindexed("status")).filter(
         sent | doubtful | open_rows,
         receipt_at__isnull=True,
         account__in={receipt.account for receipt in receipts},

@@ -154,7 +154,7 @@ def tell(status: Status, pks: list[int], *, claimed_at: datetime | None = None) 
     ``claimed_at``: only those still held by this claim. One that another worker took over is its
     to tell.
     """
-    logs = SendLog.objects.filter(pk__in=pks, status=status)
+    logs = SendLog.objects.filter(pk__in=pks).having(status)
     if claimed_at is not None:
         logs = logs.filter(claimed_at=claimed_at)
     for log in logs.select_related("notification__template", "user", "binding"):
