@@ -21,16 +21,16 @@ MANY = 20
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. Full: half an hour. Quick: three minutes for a database.
+    """How much is measured. Full: 25 minutes. Quick: three minutes for a database.
 
     ``crowds``: how many are told where a message for one person waits behind them. On SQLite no
     more: one writer's file of a million rows says nothing that 20,000 do not.
     """
 
-    seconds: float = 4.0
+    seconds: float = 3.0
     runs: int = 3
-    arrivals: float = 20.0
-    pages: float = 45.0
+    arrivals: float = 15.0
+    pages: float = 36.0
     idle: float = 130.0
     rate: int = 50
     crowds: Mapping[str, int] = field(
