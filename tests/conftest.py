@@ -13,7 +13,9 @@ from django import urls
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import caches
+from django.core.management.color import no_style
 from django.core.management.commands import flush
+from django.db import connections
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.test import TransactionTestCase
 
@@ -123,6 +125,11 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         for rows in kept:
             type(rows[0])._base_manager.using(db).bulk_create(rows)
         ContentType.objects.clear_cache()
+        # The keys were given. Where a sequence makes them, it goes on after these.
+        operations = connections[db].ops
+        with connections[db].cursor() as cursor:
+            for statement in operations.sequence_reset_sql(no_style(), [ContentType, Permission]):
+                cursor.execute(statement)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "emit_post_migrate_signal", put_back)
