@@ -6,7 +6,13 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.utils import timezone
 
-from wechat_notify.models import MessageTemplate, Notification, OpenIDBinding, SendLog
+from wechat_notify.models import (
+    MessageTemplate,
+    Notification,
+    OpenIDBinding,
+    Receipt,
+    SendLog,
+)
 
 from ..tasks import ACCOUNT, TEMPLATE_NAME, URL, VALUES, openid
 
@@ -50,13 +56,14 @@ def plain_bulk_create(recipients: int) -> None:
 
 
 def truncate_the_log() -> None:
-    """Every run starts on an empty table."""
-    table = SendLog._meta.db_table
+    """Every run starts on an empty table, and without the receipts that point to it."""
+    tables = [Receipt._meta.db_table, SendLog._meta.db_table]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            cursor.execute(f"TRUNCATE {table} CASCADE")
+            cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
         else:
-            cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - a table's name only
+            for table in tables:
+                cursor.execute(f"DELETE FROM {table}")  # noqa: S608 - a table's name only
 
 
 def empty_the_log() -> None:
