@@ -107,8 +107,11 @@ def callbacks() -> Any:
 
 
 def age(seconds: str) -> Any:
+    """As if that long had passed. Once for each claim: later it would be told as uncertain."""
     ago = timedelta(seconds=float(seconds))
-    held = SendLog.objects.filter(status=SendLog.Status.SENDING)
+    held = SendLog.objects.filter(
+        status=SendLog.Status.SENDING, claimed_at__gt=timezone.now() - ago
+    )
     return held.update(claimed_at=F("claimed_at") - ago, in_doubt_since=F("in_doubt_since") - ago)
 
 
