@@ -119,7 +119,10 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
     tests with transactions of their own.
     """
     with django_db_blocker.unblock():
-        kept = [list(ContentType.objects.all()), list(Permission.objects.all())]
+        # pytest-django makes no database where no chosen test uses one.
+        tables = connections["default"].introspection.table_names()
+        models = [one for one in (ContentType, Permission) if one._meta.db_table in tables]
+        kept = [list(model.objects.all()) for model in models]
 
     def put_back(verbosity: int, interactive: bool, db: str) -> None:
         for rows in kept:
@@ -128,7 +131,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         # The keys were given. Where a sequence makes them, it goes on after these.
         operations = connections[db].ops
         with connections[db].cursor() as cursor:
-            for statement in operations.sequence_reset_sql(no_style(), [ContentType, Permission]):
+            for statement in operations.sequence_reset_sql(no_style(), models):
                 cursor.execute(statement)
 
     with pytest.MonkeyPatch.context() as patch:
