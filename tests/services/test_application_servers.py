@@ -132,7 +132,7 @@ def test_uvicorn(site: Site, line: Wire) -> None:
     server.process.send_signal(signal.SIGTERM)
     site.ended(server.process)
     site.wechat.latency = 0
-    site.ask("age", 120)
+    site.ask("end_leases")
     servers.uvicorn(site, **FEW_THREADS).get("threads/")
     site.wait_until(lambda: site.ask("counts").keys() == {"sent"})
     assert sum(site.wechat.counts.values()) == site.ask("counts")["sent"]
@@ -213,7 +213,7 @@ def test_a_process_that_is_killed(site: Site) -> None:
         site.pause(0.01 + 0.013 * (number * 7 % 31))
         site.kill_children(server.process)
         site.wait_until(lambda: _serves(server))
-        site.ask("age", 120)
+        site.ask("end_leases")
     server.get_all(["threads/"] * 9)
     site.wait_until(lambda: site.ask("counts").keys() == {"sent"})
     everybody = {site.wechat.counts[openid(number)] for number in range(people)}

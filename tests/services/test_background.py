@@ -129,7 +129,7 @@ def test_a_server_that_is_killed(site: Site) -> None:
         site.pause(random.Random(number).uniform(0, 0.5))
         server.send_signal(signal.SIGKILL)
         server.wait()
-        site.ask("age", 120)
+        site.ask("end_leases")
     _server, port = serve(site)
     get(port, "nowhere/")
     site.wait_until_counted({"sent": times * people})
