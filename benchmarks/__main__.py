@@ -39,7 +39,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured. Full: about an hour on two cores. Quick: less than 8 minutes."""
+    """How much is measured. Full: about 50 minutes on two cores. Quick: less than 8 minutes."""
 
     runs: int = 3
     seconds: float = 4.0

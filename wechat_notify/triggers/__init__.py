@@ -8,5 +8,5 @@ from .reminding import connect, run_reminders
 
 __all__ = ["muted", "notify_changed", "notify_on", "remind_on", "run_reminders"]
 
-# Only who declares a reminder imports this package: nobody else has to look for any.
+# Whoever declares a reminder imports this package; a process that does not has none to look for.
 connect()
