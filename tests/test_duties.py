@@ -140,7 +140,8 @@ def test_an_error_is_logged_once_and_stops_nothing(
     with caplog.at_level(logging.ERROR):
         while raises:
             duties.run_due()
-            told.append(len(caplog.records))
+            # Other duties may be due in this process, too.
+            told.append(sum("'fails'" in one.getMessage() for one in caplog.records))
             time.sleep(0.02)
     duties.forget("fails")
     assert told == [1, 1, 1, 2]
