@@ -30,10 +30,14 @@ class Gate:
 
     def enter(self, must_not_send: Callable[[], bool]) -> float | None:
         """Wait until a call is allowed. The time of it; None: the message must not be sent now."""
+        if must_not_send():  # before the lock, for which the other threads would wait meanwhile
+            return None
         with self._lock:
-            while self._last_failed and not self._shut and not must_not_send():
+            while self._last_failed and not self._shut:
                 self._changed.wait(CHECK_SECONDS)
-            if self._shut or must_not_send():
+                if must_not_send():
+                    return None
+            if self._shut:
                 return None
             self._in_flight += 1
             return time.monotonic()

@@ -50,7 +50,7 @@ class Shared:
     waits: bool
     has_stand_in: bool
 
-    @property
+    @cached_property
     def template_pk(self) -> int:
         return self.notification.template_id if self.template is None else self.template.pk
 
