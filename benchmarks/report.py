@@ -54,9 +54,10 @@ Tokens are kept in the memory of each process here, so two workers fetch two.
 """
 
 HOW_ENQUEUE = """\
-From the call of `notify()` to its commit; no message is sent meanwhile. The bare statement writes
-the same rows for the same users into the same table with the same indexes, in one
-`INSERT … SELECT` that looks at nothing else. `peak` is the whole process, Django included.
+From the call of `notify()` to its commit, in a process that has made such a call before; no message
+is sent meanwhile. The bare statement writes the same rows for the same users into the same table
+with the same indexes, in one `INSERT … SELECT` that looks at nothing else. `peak` is the whole
+process, Django included.
 """
 
 HOW_SCALE = """\

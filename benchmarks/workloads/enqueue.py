@@ -52,6 +52,7 @@ class Enqueue:
     def __init__(self, way: str, recipients: int) -> None:
         self._way = WAYS[way]
         self._recipients = recipients
+        self._way(1)  # The first call of a process imports what the others find.
         empty_the_log()
         connection.ensure_connection()
 
