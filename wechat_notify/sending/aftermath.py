@@ -83,8 +83,7 @@ class Aftermath:
             self._paused[template_pk] = errcode
             if errcode == NO_SUCH_TEMPLATE:
                 self._unlisted.add(template_pk)
-        signal = SIGNALS.get(decision.status)
-        if signal is not None and signal.has_listeners(SendLog):
+        if decision.status in SIGNALS:
             self._told[decision.status, row.claimed_at].append(row.pk)
 
     def carry_out(self) -> set[int]:
@@ -101,7 +100,8 @@ class Aftermath:
         told, paused = self._told, set(self._paused)
         self._clear()
         for (status, claimed_at), pks in told.items():
-            tell(status, pks, claimed_at=claimed_at)
+            if SIGNALS[status].has_listeners(SendLog):
+                tell(status, pks, claimed_at=claimed_at)
         return paused
 
 

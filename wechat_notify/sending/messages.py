@@ -72,7 +72,7 @@ class Shared:
             return ""
         return self._why_not({**self.notification.data, **own}) if own else self._reason
 
-    @property
+    @cached_property
     def _is_unchanged(self) -> bool:
         return self.written is not None and self.written.pk == self.revision.pk
 
