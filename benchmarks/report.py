@@ -16,10 +16,10 @@ from .waiting.served import Served
 HEAD = """\
 # Benchmarks
 
-Written by `python -m benchmarks` (`make bench`); do not edit. Everything below was measured in one
-run on one machine, the contenders taking turns, against a fake API in a process of its own that
-answers after the stated latency. Absolute figures move by tens of per cent from machine to
-machine and from hour to hour: trust the ratios.
+Written by `python -m benchmarks` (`make bench`); do not edit. Everything before *What people wait
+for* was measured in one run on one machine, and so was everything in it, the contenders taking
+turns, against a fake API in a process of its own that answers after the stated latency. Absolute
+figures move by tens of per cent from machine to machine and from hour to hour: trust the ratios.
 
 ![Messages a second, and CPU a message, of each contender](images/benchmarks.svg)
 """
@@ -88,7 +88,7 @@ queue. Receipts: {receipts.MESSAGES} are posted one after the other to a site wi
 
 
 def render(results: Results, machine: Iterable[tuple[str, str]], seconds: float, runs: int) -> str:
-    """The page as text."""
+    """The page as text, up to ``WAITING``."""
     times = "one run" if runs == 1 else f"the median of {runs} runs"
     parts = [
         HEAD,
@@ -110,9 +110,13 @@ def render(results: Results, machine: Iterable[tuple[str, str]], seconds: float,
         *_startup(results.startup),
         "## Checking the data\n",
         f"`normalise` of the message's five fields: {results.checking_us:.1f} µs of CPU.\n",
-        waiting_section(results.waiting),
     ]
     return "\n".join(parts)
+
+
+def waiting_of(page: str) -> str:
+    """What a page says of what people wait for, or nothing yet."""
+    return "".join(page.partition(WAITING)[1:])
 
 
 def waiting_section(found: Sequence[Waiting]) -> str:
