@@ -5,10 +5,9 @@ worker's. ``in_doubt_since`` on a claimed row says that its message may have bee
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import itemgetter
 from typing import Any, TypeAlias
 
 from django.db import transaction
@@ -26,20 +25,6 @@ from ..models import (
 )
 
 Status = SendLog.Status
-
-
-_COLUMNS = (
-    "priority",
-    "due_at",
-    "id",
-    "notification_id",
-    "openid",
-    "data",
-    "attempts",
-    "in_doubt_since",
-    "revision_id",
-)
-"""What is read of a claimed row. By the first three of them, rows are sent in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +58,35 @@ def claim(account: str, limit: int, only: Only, *, now: datetime, mark: datetime
     ``now``: the host's time, by which rows are due. ``mark``: the database's time, from which the
     lease counts.
     """
+    return _claimed(account, _take(account, limit, only, now, mark), mark)
+
+
+@repeats_on_conflict
+def _take(account: str, limit: int, only: Only, now: datetime, mark: datetime) -> list[int]:
     connection = database()
     way = _claim_returning if _updates_returning(connection) else _claim_locking
-    rows = way(connection, account, limit, only, now, mark)
+    return way(connection, account, limit, only, now, mark)
+
+
+@repeats_on_conflict
+def _claimed(account: str, pks: Sequence[int], mark: datetime) -> list[Claimed]:
+    rows = (
+        SendLog.objects.filter(pk__in=pks)
+        .order_by("priority", "due_at", "pk")
+        .values_list(
+            "pk",
+            "priority",
+            "notification_id",
+            "openid",
+            "data",
+            "attempts",
+            "in_doubt_since",
+            "revision_id",
+        )
+    )
     return [
         Claimed(pk, account, priority, notification, openid, data, attempts, doubt, mark, revision)
-        for priority, _due_at, pk, notification, openid, data, attempts, doubt, revision in sorted(
-            rows, key=itemgetter(0, 1, 2)
-        )
+        for pk, priority, notification, openid, data, attempts, doubt, revision in rows
     ]
 
 
@@ -91,7 +97,6 @@ def _updates_returning(connection: BaseDatabaseWrapper) -> bool:
     )
 
 
-@repeats_on_conflict
 def _claim_returning(
     connection: BaseDatabaseWrapper,
     account: str,
@@ -99,7 +104,7 @@ def _claim_returning(
     only: Only,
     now: datetime,
     mark: datetime,
-) -> list[tuple[Any, ...]]:
+) -> list[int]:
     """One statement. SQLite has one writer at a time, PostgreSQL skips rows that are locked."""
     table = connection.ops.quote_name(SendLog._meta.db_table)
     lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update else ""
@@ -114,33 +119,14 @@ def _claim_returning(
         f"SELECT id FROM {table} WHERE status = 'pending' AND account = %s "
         f"AND {column} IN ({marks}) AND due_at <= %s ORDER BY due_at LIMIT %s {lock}) "
         f"UPDATE {table} SET status = 'sending', claimed_at = %s, attempts = attempts + 1 "
-        f"WHERE id IN (SELECT id FROM due) RETURNING {', '.join(_COLUMNS)}"
+        f"WHERE id IN (SELECT id FROM due) RETURNING id"
     )
     due, claimed = (connection.ops.adapt_datetimefield_value(moment) for moment in (now, mark))
-    data, doubt = _reader(connection, "data"), _reader(connection, "in_doubt_since")
     with connection.cursor() as cursor:
         cursor.execute(sql, [account, *values, due, limit, claimed])
-        return [
-            (*before, data(own), attempts, doubt(since), revision)
-            for *before, own, attempts, since, revision in cursor.fetchall()
-        ]
+        return [pk for (pk,) in cursor.fetchall()]
 
 
-def _reader(connection: BaseDatabaseWrapper, name: str) -> Callable[[Any], Any]:
-    """What makes a column's value of what the database returns, as a QuerySet does."""
-    field: Any = SendLog._meta.get_field(name)
-    column = field.cached_col
-    converters = connection.ops.get_db_converters(column) + field.get_db_converters(connection)
-
-    def read(value: Any) -> Any:
-        for convert in () if value is None else converters:
-            value = convert(value, column, connection)
-        return value
-
-    return read
-
-
-@repeats_on_conflict
 def _claim_locking(
     connection: BaseDatabaseWrapper,
     account: str,
@@ -148,7 +134,7 @@ def _claim_locking(
     only: Only,
     now: datetime,
     mark: datetime,
-) -> list[tuple[Any, ...]]:
+) -> list[int]:
     """Lock, mark, commit: for databases without UPDATE … RETURNING."""
     skip = bool(connection.features.has_select_for_update_skip_locked)
     column, values = only
@@ -163,7 +149,7 @@ def _claim_locking(
             status=Status.SENDING, claimed_at=mark, attempts=F("attempts") + 1
         )
         mine = chosen.filter(status=Status.SENDING, claimed_at=mark)
-        return list(mine.values_list(*_COLUMNS))
+        return list(mine.values_list("pk", flat=True))
 
 
 @repeats_on_conflict
