@@ -1,7 +1,7 @@
 """``python -m benchmarks``: measure everything side by side, and write docs/benchmarks.md.
 
-    python -m benchmarks             three runs of every cell, up to a million recipients
-    python -m benchmarks --quick     one run of fewer cells, up to a hundred thousand
+    python -m benchmarks                  three runs of every cell, up to a million recipients
+    python -m benchmarks --quick          one run of fewer cells, up to a hundred thousand
     python -m benchmarks --but-waiting    all but what people wait for (20 minutes)
 
 PostgreSQL: the server named by DATABASE_URL, else the one at 127.0.0.1:5432. A database of its own

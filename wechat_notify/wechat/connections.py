@@ -63,11 +63,11 @@ class PooledAdapter(HTTPAdapter):
         return target
 
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:
-        """As requests does, but for the cookies, which nobody would send back."""
+        """The answer, its body unread. requests would look for cookies, which nobody sends back."""
         response: Any = Response()
         response.status_code, response.reason = resp.status, resp.reason
         response.headers, response.raw = resp.headers, resp
-        response.request, response.url, response.connection = req, req.url, self
+        response.request, response.url = req, req.url
         return cast("Response", response)
 
     def close(self) -> None:
